@@ -1,0 +1,82 @@
+#include "client/main.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "client/program.h"
+#include "farm/farm.h"
+#include "farm/farm_flags.h"
+#include "farm/program.h"
+
+ABSL_FLAG(bool, worker, false, "be a worker of the master at --transport");
+
+namespace taskfarm {
+namespace {
+
+absl::Status RunBody(Farm& farm, const std::function<absl::Status(Client&)>& body) {
+  if (absl::Status there = WaitForFirstWorkers(farm); !there.ok()) return there;
+  Client client(farm.queue());
+  return body(client);
+}
+
+int RunAsMaster(Program& program, Farm& farm, const std::function<absl::Status(Client&)>& body) {
+  program.interrupts().Watch([&](int count) {
+    program.Say(count == 1 ? "interrupted: running tasks finish; again to cancel them"
+                           : "interrupted again: cancelling");
+    farm.queue()->Drain(/*cancel_running=*/count > 1);
+  });
+  if (farm.alone()) program.Say("one MPI rank: working by itself");
+  if (absl::StartsWith(farm.url(), "zmq")) {
+    program.Say(absl::StrCat("waiting for workers; each is started with: ",
+                             WorkerCommand(program.typed() + " --worker", farm.url())));
+  }
+  const absl::Status result = RunBody(farm, body);
+  program.interrupts().Watch(nullptr);
+  if (!result.ok()) program.Say(result.ToString());
+  const int exit_status = result.ok() ? kExitOk : kExitTaskFailed;
+  const absl::Status closed = farm.Close(exit_status);
+  if (!closed.ok()) {
+    program.Say(absl::StrCat("the farm failed: ", closed.message()));
+    return kExitFarmFailed;
+  }
+  return exit_status;
+}
+
+absl::Status CheckArguments(const MainOptions& options, const CommandLine& line) {
+  if (!ProgramRegistryStatus().ok()) return ProgramRegistryStatus();
+  if (options.check_flags) return options.check_flags(line.positional);
+  if (line.positional.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("unexpected argument '", line.positional[0], "'; --help lists the flags"));
+}
+
+}  // namespace
+
+int MainWithTransports(int argc, char** argv, const std::function<absl::Status(Client&)>& body,
+                       const MainOptions& options, std::vector<TransportFactory> transports) {
+  Program program(argc, argv);
+  if (!program.Start(options.usage.empty() ? program.name() : options.usage)) {
+    return program.exit_status();
+  }
+  if (absl::Status usable = CheckArguments(options, program.command_line()); !usable.ok()) {
+    return program.WrongUse(usable);
+  }
+  FarmDefaults defaults;
+  defaults.role = absl::GetFlag(FLAGS_worker) ? Role::kWorker : Role::kMaster;
+  defaults.workers = options.workers;
+  absl::StatusOr<FarmOptions> farm_options =
+      FarmOptionsFromFlags(defaults, ProgramRegistry(), std::move(transports));
+  if (!farm_options.ok()) return program.WrongUse(farm_options.status());
+  farm_options->log = [&program](absl::string_view text) { program.Say(text); };
+  absl::StatusOr<std::unique_ptr<Farm>> farm = Farm::Open(*std::move(farm_options));
+  if (!farm.ok()) return program.CannotOpen(farm.status());
+  return (*farm)->role() == Role::kMaster ? RunAsMaster(program, **farm, body)
+                                          : program.RunAsWorker(**farm);
+}
+
+}  // namespace taskfarm

@@ -1,0 +1,14 @@
+#include <utility>
+
+#include "client/main.h"
+#include "transport/zmq/zmq_transport.h"
+
+namespace taskfarm {
+
+int Main(int argc, char** argv, std::function<absl::Status(Client&)> body,
+         const MainOptions& options) {
+  return MainWithTransports(argc, argv, body, options,
+                            {ZmqTransportFactory(), ZmqIpcTransportFactory()});
+}
+
+}  // namespace taskfarm

@@ -1,0 +1,96 @@
+#include "farm/program.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "commands/standard_streams.h"
+#include "transport/mpi/launch.h"
+
+namespace taskfarm {
+namespace {
+
+bool IsFirstRank() {
+  const auto launch =
+      DetectMpiLaunch([](const char* name) -> const char* { return std::getenv(name); });
+  return !launch.has_value() || launch->rank == 0;
+}
+
+// `bazel run` starts programs in a folder of its own and tells where the user is. The user's
+// relative paths are meant from there. What this process starts is not to go there once more.
+void GoWhereTheUserIs() {
+  const char* const folder = std::getenv("BUILD_WORKING_DIRECTORY");
+  if (folder == nullptr) return;
+  if (chdir(folder) == 0) unsetenv("BUILD_WORKING_DIRECTORY");
+}
+
+}  // namespace
+
+Program::Program(int argc, char** argv) : typed_(argc > 0 ? argv[0] : "taskfarm") {
+  name_ = typed_.substr(typed_.find_last_of('/') + 1);
+  for (int i = 1; i < argc; ++i) arguments_.emplace_back(argv[i]);
+}
+
+bool Program::Start(absl::string_view usage) {
+  OpenStandardStreams();
+  GoWhereTheUserIs();
+  absl::StatusOr<std::unique_ptr<Interrupts>> interrupts = Interrupts::Start();
+  if (!interrupts.ok()) {
+    Say(interrupts.status().message());
+    exit_status_ = kExitFarmFailed;
+    return false;
+  }
+  interrupts_ = *std::move(interrupts);
+  absl::StatusOr<CommandLine> line = ParseCommandLine(arguments_);
+  if (!line.ok()) {
+    exit_status_ = WrongUse(line.status());
+    return false;
+  }
+  command_line_ = *std::move(line);
+  if (!command_line_.help) return true;
+  if (IsFirstRank()) std::fputs(HelpText(usage).c_str(), stdout);
+  return false;
+}
+
+void Program::Say(absl::string_view text) const {
+  const std::string line = absl::StrCat(name_, ": ", text, "\n");
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+int Program::WrongUse(const absl::Status& why) const {
+  if (IsFirstRank()) Say(why.message());
+  return kExitWrongUse;
+}
+
+int Program::CannotOpen(const absl::Status& why) const {
+  switch (why.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kFailedPrecondition:
+      return WrongUse(why);
+    default:
+      Say(why.message());
+      return kExitFarmFailed;
+  }
+}
+
+int Program::RunAsWorker(Farm& farm) {
+  interrupts_->Watch([&farm](int) { farm.RequestDrain(); });
+  if (absl::StartsWith(farm.url(), "zmq")) {
+    Say(absl::StrCat("looking for a master at ", farm.url()));
+  }
+  const absl::Status status = farm.Close();
+  interrupts_->Watch(nullptr);
+  if (status.ok()) return kExitOk;
+  Say(absl::StrCat("worker: ", status.message()));
+  return kExitFarmFailed;
+}
+
+}  // namespace taskfarm

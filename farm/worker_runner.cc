@@ -1,0 +1,35 @@
+#include "farm/worker_runner.h"
+
+#include "transport/clock.h"
+#include "worker/slot_pool.h"
+
+namespace taskfarm {
+
+absl::Status WorkerRunner::Run(const WorkerOptions& options, const Registry& registry,
+                               Transport* transport) {
+  SlotPoolOptions pool_options;
+  pool_options.slots = options.slots;
+  pool_options.registry = &registry;
+  pool_options.wake = [transport] { transport->Wake(); };
+  SlotPool pool(pool_options, &Clock::Real());
+  WorkerOptions worker_options = options;
+  worker_options.on_welcome = [&pool](WorkerId worker) { pool.SetWorker(worker); };
+  Worker worker(worker_options, transport, &pool, &Clock::Real());
+  {
+    absl::MutexLock lock(&mutex_);
+    worker_ = &worker;
+    if (drain_) worker.RequestDrain();
+  }
+  absl::Status status = worker.Run();
+  absl::MutexLock lock(&mutex_);
+  worker_ = nullptr;
+  return status;
+}
+
+void WorkerRunner::RequestDrain() {
+  absl::MutexLock lock(&mutex_);
+  drain_ = true;
+  if (worker_ != nullptr) worker_->RequestDrain();
+}
+
+}  // namespace taskfarm

@@ -1,0 +1,410 @@
+#include "master/master.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+#include "protocol/codec.h"
+#include "transport/inproc/inproc_transport.h"
+#include "transport/manual_clock.h"
+#include "transport/open_transport.h"
+
+namespace taskfarm {
+namespace {
+
+using protocol::Envelope;
+
+constexpr uint64_t kEpoch = 77;
+constexpr absl::Duration kNoWait = absl::ZeroDuration();
+
+std::unique_ptr<Transport> Open(const TransportFactory& factory, Role role) {
+  TransportOptions options;
+  options.url = "inproc:";
+  options.role = role;
+  options.send_window_messages = 4;
+  return std::move(factory.open(options)->transport);
+}
+
+// A worker whose every word the test says.
+class ScriptedWorker {
+ public:
+  explicit ScriptedWorker(const TransportFactory& factory)
+      : transport_(Open(factory, Role::kWorker)) {}
+
+  void Say(Envelope envelope) {
+    if (!envelope.has_hello()) envelope.set_epoch(kEpoch);
+    SayRaw(EncodeEnvelope(envelope, Message()));
+  }
+  void SayRaw(Message message) {
+    if (!master_.has_value()) Read();
+    ASSERT_TRUE(transport_->Send(master_.value(), std::move(message)).ok());
+  }
+  void SayHello(const std::string& digest = "digest") {
+    Envelope envelope;
+    envelope.mutable_hello()->set_program_digest(digest);
+    envelope.mutable_hello()->add_functions("F(A) -> B");
+    envelope.mutable_hello()->set_slots(2);
+    envelope.mutable_hello()->set_hostname("host");
+    envelope.mutable_hello()->set_pid(5);
+    Say(envelope);
+  }
+  void SayResult(uint64_t sequence, const std::vector<uint64_t>& tasks, uint32_t attempt = 1) {
+    Envelope envelope;
+    envelope.mutable_result()->set_sequence(sequence);
+    for (const uint64_t task : tasks) {
+      protocol::TaskResult& result = *envelope.mutable_result()->add_results();
+      result.set_id(task);
+      result.set_attempt(attempt);
+      result.set_outcome(protocol::OK);
+      result.set_reply(absl::StrCat("reply ", task));
+    }
+    Say(envelope);
+  }
+
+  // The next message the master sent; nothing if there is none.
+  std::optional<Envelope> Hear() {
+    if (heard_.empty()) Read();
+    if (heard_.empty()) return std::nullopt;
+    Envelope next = std::move(heard_.front());
+    heard_.erase(heard_.begin());
+    return next;
+  }
+
+  void Leave() { transport_->Close(kNoWait).IgnoreError(); }
+
+ private:
+  void Read() {
+    std::vector<TransportEvent> events;
+    ASSERT_TRUE(transport_->Poll(kNoWait, 100, events).ok());
+    for (TransportEvent& event : events) {
+      if (auto* up = std::get_if<PeerUp>(&event)) master_ = up->peer;
+      auto* received = std::get_if<Received>(&event);
+      if (received == nullptr) continue;
+      google::protobuf::Arena arena;
+      const absl::StatusOr<Envelope*> envelope = DecodeEnvelope(received->message, arena);
+      ASSERT_TRUE(envelope.ok()) << envelope.status();
+      heard_.push_back(**envelope);
+    }
+  }
+
+  std::unique_ptr<Transport> transport_;
+  std::optional<PeerId> master_;
+  std::vector<Envelope> heard_;
+};
+
+class Reports : public ReportSink {
+ public:
+  void Completed(std::vector<TaskReport>&& reports) override {
+    ++calls;
+    for (TaskReport& report : reports) all.push_back(std::move(report));
+  }
+  int calls = 0;
+  std::vector<TaskReport> all;
+};
+
+class MasterTest : public testing::Test {
+ protected:
+  MasterTest()
+      : factory_(InprocTransportFactory(std::make_shared<InprocNetwork>())),
+        transport_(Open(factory_, Role::kMaster)),
+        inbox_([] {
+          TaskInboxOptions options;
+          options.functions = 1;
+          return options;
+        }()),
+        master_(Options(), transport_.get(), &inbox_, &clock_) {}
+
+  MasterOptions Options() {
+    MasterOptions options;
+    options.epoch = kEpoch;
+    options.program_digest = "digest";
+    options.functions = {"F(A) -> B"};
+    options.max_workers = 3;
+    options.close_grace = absl::Seconds(5);
+    options.log = [this](absl::string_view line) { log_.emplace_back(line); };
+    return options;
+  }
+
+  bool Tick() {
+    const bool alive = master_.Tick(kNoWait);
+    master_.CheckInvariants();
+    return alive;
+  }
+
+  std::unique_ptr<ScriptedWorker> Join() {
+    auto worker = std::make_unique<ScriptedWorker>(factory_);
+    Tick();
+    worker->SayHello();
+    Tick();
+    const std::optional<Envelope> welcome = worker->Hear();
+    EXPECT_TRUE(welcome.has_value() && welcome->has_welcome());
+    EXPECT_EQ(welcome->epoch(), kEpoch);
+    return worker;
+  }
+
+  void Submit(int count) {
+    std::vector<TaskRequest> batch(count);
+    for (int i = 0; i < count; ++i) {
+      batch[i].tag = i;
+      batch[i].work = FunctionWork{0, absl::Cord("x")};
+    }
+    ASSERT_TRUE(inbox_.Submit(std::move(batch), reports_).ok());
+    Tick();
+  }
+
+  ManualClock clock_;
+  TransportFactory factory_;
+  std::unique_ptr<Transport> transport_;
+  TaskInbox inbox_;
+  std::vector<std::string> log_;
+  Master master_;
+  std::shared_ptr<Reports> reports_ = std::make_shared<Reports>();
+};
+
+TEST_F(MasterTest, OneBatchOutOneBatchBack) {
+  auto worker = Join();
+  Submit(2);
+  const std::optional<Envelope> assign = worker->Hear();
+  ASSERT_TRUE(assign.has_value() && assign->has_assign());
+  ASSERT_EQ(assign->assign().tasks_size(), 2);
+  EXPECT_EQ(assign->assign().tasks(1).id(), 2u);
+  EXPECT_EQ(assign->assign().tasks(1).attempt(), 1u);
+  worker->SayResult(1, {1, 2});
+  Tick();
+  EXPECT_EQ(reports_->calls, 1) << "what one turn completes is one call";
+  ASSERT_EQ(reports_->all.size(), 2u);
+  EXPECT_EQ(reports_->all[1].reply, "reply 2");
+  EXPECT_EQ(reports_->all[1].host, "host");
+  EXPECT_EQ(reports_->all[1].worker, WorkerId{1});
+  const std::optional<Envelope> ack = worker->Hear();
+  ASSERT_TRUE(ack.has_value() && ack->has_result_ack());
+  EXPECT_EQ(ack->result_ack().sequence(), 1u);
+  EXPECT_FALSE(worker->Hear().has_value());
+  EXPECT_EQ(inbox_.Status().completed, 2u);
+}
+
+TEST_F(MasterTest, RefusesAnotherProgramAndSaysWhatDiffers) {
+  ScriptedWorker worker(factory_);
+  Tick();
+  Envelope hello;
+  hello.mutable_hello()->set_program_digest("another");
+  hello.mutable_hello()->add_functions("G(A) -> B");
+  hello.mutable_hello()->set_slots(1);
+  hello.mutable_hello()->set_hostname("host");
+  worker.Say(hello);
+  Tick();
+  const std::optional<Envelope> reject = worker.Hear();
+  ASSERT_TRUE(reject.has_value() && reject->has_reject());
+  EXPECT_EQ(reject->reject().reason(), protocol::Reject::PROGRAM_DIGEST);
+  EXPECT_TRUE(absl::StrContains(reject->reject().text(), "the worker lacks F(A) -> B"));
+  ASSERT_EQ(log_.size(), 1u);
+  EXPECT_TRUE(absl::StrContains(log_[0], "host"));
+  Submit(1);
+  EXPECT_FALSE(worker.Hear().has_value()) << "a refused worker gets no tasks";
+}
+
+TEST_F(MasterTest, RefusesGarbageAndGoesOn) {
+  auto good = Join();
+  ScriptedWorker bad(factory_);
+  Tick();
+  Message garbage;
+  garbage.parts.emplace_back("\xff\xff garbage");
+  bad.SayRaw(garbage);
+  Tick();
+  const std::optional<Envelope> reject = bad.Hear();
+  ASSERT_TRUE(reject.has_value() && reject->has_reject());
+  bad.SayRaw(garbage);
+  Tick();
+  EXPECT_FALSE(bad.Hear().has_value()) << "said once, not for every message";
+  EXPECT_EQ(log_.size(), 1u);
+  Submit(1);
+  EXPECT_TRUE(good->Hear()->has_assign());
+}
+
+TEST_F(MasterTest, RefusesTooManyWorkers) {
+  std::vector<std::unique_ptr<ScriptedWorker>> workers;
+  for (int i = 0; i < 3; ++i) workers.push_back(Join());
+  ScriptedWorker fourth(factory_);
+  Tick();
+  fourth.SayHello();
+  Tick();
+  EXPECT_EQ(fourth.Hear()->reject().reason(), protocol::Reject::TOO_MANY_WORKERS);
+}
+
+TEST_F(MasterTest, DropsMessagesOfAnotherEpoch) {
+  auto worker = Join();
+  Submit(1);
+  Envelope envelope;
+  envelope.set_epoch(kEpoch + 1);
+  envelope.mutable_result()->set_sequence(1);
+  protocol::TaskResult& result = *envelope.mutable_result()->add_results();
+  result.set_id(1);
+  result.set_attempt(1);
+  result.set_outcome(protocol::OK);
+  worker->SayRaw(EncodeEnvelope(envelope, Message()));
+  Tick();
+  EXPECT_TRUE(reports_->all.empty());
+  worker->SayResult(1, {1});
+  Tick();
+  EXPECT_EQ(reports_->all.size(), 1u);
+}
+
+TEST_F(MasterTest, CountsResultsThatNobodyWaitsFor) {
+  auto worker = Join();
+  Submit(1);
+  worker->SayResult(1, {1}, /*attempt=*/2);
+  worker->SayResult(2, {99});
+  worker->SayResult(3, {1});
+  worker->SayResult(4, {1});
+  Tick();
+  EXPECT_EQ(reports_->all.size(), 1u);
+  EXPECT_EQ(master_.stats().stale_results, 3u);
+}
+
+TEST_F(MasterTest, AGapInTheResultsEndsTheSession) {
+  auto worker = Join();
+  Submit(1);
+  worker->SayResult(2, {1});
+  Tick();
+  EXPECT_TRUE(reports_->all.empty());
+  EXPECT_EQ(master_.stats().workers, 0u);
+  EXPECT_EQ(master_.stats().ready, 1u);
+}
+
+TEST_F(MasterTest, AnswersHeartbeats) {
+  auto worker = Join();
+  Envelope heartbeat;
+  heartbeat.mutable_heartbeat()->set_sent_ns(123);
+  worker->Say(heartbeat);
+  Tick();
+  EXPECT_EQ(worker->Hear()->heartbeat().sent_ns(), 123u);
+}
+
+TEST_F(MasterTest, TasksOfALostWorkerGoToAnother) {
+  auto first = Join();
+  Submit(1);
+  EXPECT_TRUE(first->Hear()->has_assign());
+  auto second = Join();
+  first->Leave();
+  Tick();
+  const std::optional<Envelope> assign = second->Hear();
+  ASSERT_TRUE(assign.has_value() && assign->has_assign());
+  EXPECT_EQ(assign->assign().tasks(0).attempt(), 2u);
+  EXPECT_EQ(master_.stats().workers_lost, 1u);
+}
+
+TEST_F(MasterTest, ASilentWorkerIsEvictedAndMayComeAgain) {
+  auto worker = Join();
+  Submit(1);
+  EXPECT_TRUE(worker->Hear()->has_assign());
+  clock_.Advance(absl::Seconds(11));
+  Tick();
+  const std::optional<Envelope> goodbye = worker->Hear();
+  ASSERT_TRUE(goodbye.has_value() && goodbye->has_goodbye());
+  EXPECT_TRUE(goodbye->goodbye().evicted());
+  worker->SayResult(1, {1});
+  Tick();
+  EXPECT_TRUE(reports_->all.empty());
+  EXPECT_EQ(master_.stats().stale_results, 1u);
+  worker->SayHello();
+  Tick();
+  const std::optional<Envelope> welcome = worker->Hear();
+  ASSERT_TRUE(welcome.has_value() && welcome->has_welcome());
+  EXPECT_NE(welcome->welcome().worker_id(), 1u) << "a session number is never used again";
+  EXPECT_EQ(worker->Hear()->assign().tasks(0).attempt(), 2u);
+}
+
+TEST_F(MasterTest, AnOrderlyGoodbyeIsNoLoss) {
+  auto worker = Join();
+  Submit(2);
+  EXPECT_TRUE(worker->Hear()->has_assign());
+  Envelope drain;
+  drain.mutable_drain();
+  worker->Say(drain);
+  Envelope returned;
+  for (const uint64_t id : {1, 2}) {
+    protocol::TaskRef& ref = *returned.mutable_recalled()->add_tasks();
+    ref.set_id(id);
+    ref.set_attempt(1);
+  }
+  worker->Say(returned);
+  Envelope goodbye;
+  goodbye.mutable_goodbye()->set_reason("drained");
+  worker->Say(goodbye);
+  Tick();
+  EXPECT_EQ(master_.stats().workers_lost, 0u);
+  EXPECT_EQ(master_.stats().lost_attempts, 0u);
+  EXPECT_EQ(master_.stats().ready, 2u);
+  EXPECT_TRUE(log_.empty());
+}
+
+TEST_F(MasterTest, WhatAFullWindowRefusesIsAssignedLater) {
+  auto worker = Join();
+  // Four messages fit; the worker reads none of them.
+  for (int i = 0; i < 8; ++i) {
+    Envelope heartbeat;
+    heartbeat.mutable_heartbeat()->set_sent_ns(i + 1);
+    worker->Say(heartbeat);
+    Tick();
+  }
+  Submit(1);
+  EXPECT_EQ(master_.stats().ready, 1u);
+  uint64_t last_heartbeat = 0;
+  bool assigned = false;
+  for (int i = 0; i < 20 && !assigned; ++i) {
+    while (const std::optional<Envelope> envelope = worker->Hear()) {
+      if (envelope->has_heartbeat()) last_heartbeat = envelope->heartbeat().sent_ns();
+      assigned |= envelope->has_assign();
+    }
+    Tick();
+  }
+  EXPECT_TRUE(assigned);
+  EXPECT_EQ(last_heartbeat, 8u) << "the newest answer stands for all before it";
+}
+
+TEST_F(MasterTest, CloseCancelsWhatIsLeftAndSaysGoodbye) {
+  auto worker = Join();
+  Submit(4);
+  EXPECT_TRUE(worker->Hear()->has_assign());
+  inbox_.Close();
+  EXPECT_TRUE(Tick());
+  const std::optional<Envelope> cancel = worker->Hear();
+  ASSERT_TRUE(cancel.has_value() && cancel->has_cancel());
+  Envelope result;
+  result.mutable_result()->set_sequence(1);
+  for (const protocol::TaskRef& ref : cancel->cancel().tasks()) {
+    protocol::TaskResult& one = *result.mutable_result()->add_results();
+    one.set_id(ref.id());
+    one.set_attempt(ref.attempt());
+    one.set_outcome(protocol::CANCELLED);
+    one.set_status_code(static_cast<uint32_t>(absl::StatusCode::kCancelled));
+    one.set_error("cancelled");
+  }
+  worker->Say(result);
+  EXPECT_FALSE(Tick());
+  ASSERT_EQ(reports_->all.size(), 4u);
+  for (const TaskReport& report : reports_->all) EXPECT_EQ(report.outcome, Outcome::kCancelled);
+  std::optional<Envelope> last = worker->Hear();
+  while (last.has_value() && !last->has_goodbye()) last = worker->Hear();
+  EXPECT_TRUE(last.has_value());
+  EXPECT_TRUE(master_.status().ok());
+}
+
+TEST_F(MasterTest, CloseGivesUpWorkersThatDoNotStop) {
+  auto worker = Join();
+  Submit(1);
+  inbox_.Close();
+  EXPECT_TRUE(Tick());
+  clock_.Advance(absl::Seconds(5));
+  EXPECT_FALSE(Tick());
+  ASSERT_EQ(reports_->all.size(), 1u);
+  EXPECT_EQ(reports_->all[0].outcome, Outcome::kLost);
+  EXPECT_FALSE(master_.status().ok());
+}
+
+}  // namespace
+}  // namespace taskfarm

@@ -1,0 +1,443 @@
+#include "master/scheduler.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+#include "master/placement.h"
+#include "master/ready_queue.h"
+#include "master/task_record.h"
+#include "master/worker_index.h"
+
+namespace taskfarm {
+
+using Actions = std::vector<SchedulerAction>;
+
+// What a worker says of itself is not to be trusted: sums of a few of these do not overflow.
+static int64_t BoundedNanoseconds(absl::Duration duration) {
+  return std::clamp<int64_t>(absl::ToInt64Nanoseconds(duration), 0,
+                             std::numeric_limits<int64_t>::max() / 4);
+}
+
+class Scheduler::State {
+ public:
+  explicit State(const SchedulerOptions& options)
+      : options_(options), workers_(options.max_prefetch) {
+    CHECK_GE(options.max_recall, 1);
+  }
+
+  void SetNow(absl::Time now) {
+    CHECK(now >= now_) << "time went back";
+    now_ = now;
+    now_ns_ = absl::ToUnixNanos(now);
+  }
+
+  void On(const TaskSubmitted& event, Actions& actions);
+  void On(const TaskCancelled& event, Actions& actions);
+  void On(const WorkerJoined& event, Actions& actions);
+  void On(const WorkerLost& event, Actions& actions);
+  void On(const HeartbeatReceived& event, Actions& actions);
+  void On(const TaskFinished& event, Actions& actions);
+  void On(const TasksReturned& event, Actions& actions);
+  void On(const SendBlocked& event, Actions& actions);
+  void On(const WorkerWritable& event, Actions& actions);
+  void On(const DrainRequested& event, Actions& actions);
+  void On(const JobDrained& event, Actions& actions);
+  void On(const TimerFired& event, Actions& actions);
+
+  void Place(Actions& actions);
+  absl::Time NextDeadline() const;
+  void UpdateGauges() {
+    stats_.ready = ready_.size();
+    stats_.in_flight = tasks_.size() - ready_.size();
+    stats_.workers = workers_.size();
+  }
+  const SchedulerStats& stats() const { return stats_; }
+  void CheckInvariants() const;
+
+ private:
+  // The record of `task` if `worker` holds it in `attempt`, else null.
+  TaskRecord* Held(WorkerId worker, TaskId task, Attempt attempt);
+  ScheduledWorker* FindAndHear(WorkerId id);
+  absl::Time LeaseEnd(const ScheduledWorker& worker) const {
+    return absl::FromUnixNanos(worker.heard_ns) + options_.lease;
+  }
+
+  // A task's way.
+  void Assign(ScheduledWorker& worker, Actions& actions);
+  void TakeFrom(ScheduledWorker& worker, TaskId task, TaskRecord& record);
+  void PutBackOr(Outcome if_over, TaskId task, TaskRecord& record, Actions& actions);
+  void Settle(Outcome outcome, TaskId task, TaskRecord& record, Actions& actions);
+  void Complete(Outcome outcome, TaskId task, const TaskRecord& record, Actions& actions);
+  bool CrashesTooOften(TaskRecord& record);
+  void Lose(ScheduledWorker& worker, bool orderly, Actions& actions);
+  void Pin(ScheduledWorker& worker, TaskId task, TaskRecord& record);
+  void Cancel(ScheduledWorker& worker, TaskId task, TaskRecord& record, Actions& actions);
+  void Learn(ScheduledWorker& worker, const TaskFinished& event);
+
+  // Recalls.
+  bool MayRecall() const {
+    return ready_.empty() && !draining_ && workers_.idle_slots() > recalling_;
+  }
+  void RecallForIdleSlots(Actions& actions);
+  void RecallUnstarted(ScheduledWorker& worker, Actions& actions);
+  void Recall(ScheduledWorker& worker, TaskRefs tasks, Actions& actions);
+  void CloseRecall(ScheduledWorker& worker);
+
+  const SchedulerOptions options_;
+  absl::Time now_ = absl::InfinitePast();
+  int64_t now_ns_ = 0;
+  TaskTable tasks_;
+  ReadyQueue ready_;
+  WorkerIndex workers_;
+  bool draining_ = false;
+  uint64_t last_recall_ = 0;
+  uint64_t recalling_ = 0;  // tasks in live recalls
+  SchedulerStats stats_;
+};
+
+// ---- Events.
+
+void Scheduler::State::On(const TaskSubmitted& event, Actions& actions) {
+  CHECK_EQ(Value(event.task), stats_.submitted + 1) << "ids come in order";
+  ++stats_.submitted;
+  TaskRecord& record = tasks_.Insert(event.task, {.payload_bytes = event.payload_bytes,
+                                                  .priority = event.priority,
+                                                  .retries_left = event.retries});
+  if (draining_) return Complete(Outcome::kCancelled, event.task, record, actions);
+  ready_.Add(tasks_, event.task, record);
+}
+
+void Scheduler::State::On(const TaskCancelled& event, Actions& actions) {
+  TaskRecord* record = tasks_.Find(event.task);
+  if (record == nullptr) return;
+  if (record->held()) return Cancel(*workers_.Find(record->worker), event.task, *record, actions);
+  ready_.Remove(tasks_, event.task, *record);
+  Complete(Outcome::kCancelled, event.task, *record, actions);
+}
+
+void Scheduler::State::On(const WorkerJoined& event, Actions&) {
+  CHECK_GE(event.slots, 1);
+  workers_.Add(event.worker, event.slots, now_ns_);
+  stats_.slots += event.slots;
+}
+
+void Scheduler::State::On(const WorkerLost& event, Actions& actions) {
+  ScheduledWorker* worker = workers_.Find(event.worker);
+  if (worker != nullptr) Lose(*worker, event.orderly, actions);
+}
+
+void Scheduler::State::On(const HeartbeatReceived& event, Actions&) { FindAndHear(event.worker); }
+
+void Scheduler::State::On(const TaskFinished& event, Actions& actions) {
+  ScheduledWorker* worker = FindAndHear(event.worker);
+  TaskRecord* record = Held(event.worker, event.task, event.attempt);
+  if (record == nullptr) {
+    ++stats_.stale_results;
+    return;
+  }
+  if (event.outcome != Outcome::kCancelled) Learn(*worker, event);
+  TakeFrom(*worker, event.task, *record);
+  Settle(event.outcome, event.task, *record, actions);
+}
+
+void Scheduler::State::On(const TasksReturned& event, Actions& actions) {
+  ScheduledWorker* worker = FindAndHear(event.worker);
+  if (worker == nullptr) return;
+  for (const auto& [task, attempt] : event.tasks) {
+    TaskRecord* record = Held(event.worker, task, attempt);
+    if (record == nullptr) continue;
+    ++stats_.recalled;
+    TakeFrom(*worker, task, *record);
+    PutBackOr(Outcome::kCancelled, task, *record, actions);
+  }
+  if (event.recall_id == 0) {
+    worker->draining = true;  // or it would be given them again
+    workers_.Changed(*worker);
+  } else if (event.recall_id == worker->recall_id) {
+    CloseRecall(*worker);
+    if (draining_) RecallUnstarted(*worker, actions);
+  }
+}
+
+void Scheduler::State::On(const SendBlocked& event, Actions& actions) {
+  ScheduledWorker* worker = workers_.Find(event.worker);
+  if (worker == nullptr) return;
+  worker->blocked = true;
+  workers_.Changed(*worker);
+  for (const auto& [task, attempt] : event.tasks) {
+    TaskRecord* record = Held(event.worker, task, attempt);
+    if (record == nullptr) continue;
+    TakeFrom(*worker, task, *record);
+    --record->attempt;
+    record->worker = WorkerId{0};
+    PutBackOr(Outcome::kCancelled, task, *record, actions);
+  }
+}
+
+void Scheduler::State::On(const WorkerWritable& event, Actions&) {
+  ScheduledWorker* worker = workers_.Find(event.worker);
+  if (worker == nullptr) return;
+  worker->blocked = false;
+  workers_.Changed(*worker);
+}
+
+void Scheduler::State::On(const DrainRequested& event, Actions&) {
+  ScheduledWorker* worker = FindAndHear(event.worker);
+  if (worker == nullptr) return;
+  worker->draining = true;
+  workers_.Changed(*worker);
+}
+
+void Scheduler::State::On(const JobDrained& event, Actions& actions) {
+  const bool first = !draining_;
+  draining_ = true;
+  while (!ready_.empty()) {
+    const TaskId task = ready_.front();
+    TaskRecord& record = tasks_.At(task);
+    ready_.PopFront(tasks_, record);
+    Complete(Outcome::kCancelled, task, record, actions);
+  }
+  for (ScheduledWorker* worker = workers_.longest_silent(); worker != nullptr;
+       worker = WorkerIndex::NextSilent(*worker)) {
+    if (event.cancel_running) {
+      for (const auto& [task, attempt] : worker->held.All(tasks_)) {
+        Cancel(*worker, task, tasks_.At(task), actions);
+      }
+    } else if (first && worker->recall_id == 0) {
+      RecallUnstarted(*worker, actions);
+    }
+  }
+}
+
+void Scheduler::State::On(const TimerFired&, Actions& actions) {
+  for (ScheduledWorker* worker = workers_.longest_silent();
+       worker != nullptr && LeaseEnd(*worker) <= now_; worker = workers_.longest_silent()) {
+    actions.emplace_back(EvictWorker{worker->id});
+    Lose(*worker, /*orderly=*/false, actions);
+  }
+}
+
+absl::Time Scheduler::State::NextDeadline() const {
+  absl::Time deadline = absl::InfiniteFuture();
+  if (const ScheduledWorker* worker = workers_.longest_silent()) deadline = LeaseEnd(*worker);
+  if (MayRecall()) deadline = std::min(deadline, workers_.NextStall());
+  return deadline;
+}
+
+// ---- Placement.
+
+void Scheduler::State::Place(Actions& actions) {
+  workers_.Refresh(now_ns_);
+  while (!ready_.empty()) {
+    const auto [worker, tasks] = workers_.NextTurn(ready_.size());
+    if (worker == nullptr) break;
+    for (uint64_t given = 0; given < tasks && !worker->too_big; ++given) Assign(*worker, actions);
+    workers_.Refresh(*worker, now_ns_);
+  }
+  if (MayRecall()) RecallForIdleSlots(actions);
+}
+
+void Scheduler::State::Assign(ScheduledWorker& worker, Actions& actions) {
+  const TaskId task = ready_.front();
+  TaskRecord& record = tasks_.At(task);
+  if (worker.held.size() >= worker.slots &&
+      record.payload_bytes > options_.max_prefetch_bytes - worker.held.prefetched_bytes()) {
+    worker.too_big = true;
+    return;
+  }
+  ready_.PopFront(tasks_, record);
+  worker.held.Add(tasks_, task, record);
+  record.worker = worker.id;
+  ++record.attempt;
+  if (worker.timed_task == TaskId{0}) {
+    worker.timed_task = task;
+    worker.timed_since_ns = now_ns_;
+  }
+  actions.emplace_back(AssignTask{worker.id, task, Attempt{record.attempt}});
+}
+
+void Scheduler::State::RecallForIdleSlots(Actions& actions) {
+  workers_.NoteStalled(now_ns_);
+  while (workers_.idle_slots() > recalling_) {
+    ScheduledWorker* worker = workers_.MostLoaded();
+    if (worker == nullptr) return;
+    const uint64_t count =
+        RecallCount(worker->held.movable(), WorkerIndex::WorthRecallingFrom(*worker),
+                    workers_.idle_slots() - recalling_, workers_.idle_room() - recalling_);
+    TaskRefs tasks;
+    worker->held.AppendMovable(tasks_, std::min<uint64_t>(count, options_.max_recall), tasks);
+    Recall(*worker, std::move(tasks), actions);
+    workers_.Refresh(*worker, now_ns_);
+  }
+}
+
+void Scheduler::State::RecallUnstarted(ScheduledWorker& worker, Actions& actions) {
+  TaskRefs tasks;
+  worker.held.AppendUnpinned(tasks_, options_.max_recall, tasks);
+  if (!tasks.empty()) Recall(worker, std::move(tasks), actions);
+}
+
+void Scheduler::State::Recall(ScheduledWorker& worker, TaskRefs tasks, Actions& actions) {
+  CHECK_EQ(worker.recall_id, 0);
+  worker.recall_id = ++last_recall_;
+  worker.recalled = tasks;
+  recalling_ += tasks.size();
+  workers_.Changed(worker);
+  actions.emplace_back(RecallTasks{worker.id, worker.recall_id, std::move(tasks)});
+}
+
+void Scheduler::State::CloseRecall(ScheduledWorker& worker) {
+  recalling_ -= worker.recalled.size();
+  worker.recall_id = 0;
+  for (const auto& [task, attempt] : std::exchange(worker.recalled, {})) {
+    TaskRecord* record = Held(worker.id, task, attempt);
+    if (record != nullptr) Pin(worker, task, *record);  // it had started
+  }
+  workers_.Changed(worker);
+}
+
+// ---- A task's way.
+
+TaskRecord* Scheduler::State::Held(WorkerId worker, TaskId task, Attempt attempt) {
+  TaskRecord* record = tasks_.Find(task);
+  const bool held = record != nullptr && record->held() && record->worker == worker &&
+                    record->attempt == Value(attempt);
+  return held ? record : nullptr;
+}
+
+ScheduledWorker* Scheduler::State::FindAndHear(WorkerId id) {
+  ScheduledWorker* worker = workers_.Find(id);
+  if (worker != nullptr) workers_.Heard(*worker, now_ns_);
+  return worker;
+}
+
+void Scheduler::State::TakeFrom(ScheduledWorker& worker, TaskId task, TaskRecord& record) {
+  worker.held.Take(tasks_, record);
+  if (worker.timed_task == task) worker.timed_task = TaskId{0};
+  workers_.Changed(worker);
+}
+
+void Scheduler::State::Pin(ScheduledWorker& worker, TaskId task, TaskRecord& record) {
+  worker.held.Pin(tasks_, task, record);
+  workers_.Changed(worker);
+}
+
+void Scheduler::State::Cancel(ScheduledWorker& worker, TaskId task, TaskRecord& record,
+                              Actions& actions) {
+  if (record.cancelled) return;
+  record.cancelled = true;
+  Pin(worker, task, record);
+  actions.emplace_back(CancelTask{worker.id, task, Attempt{record.attempt}});
+}
+
+void Scheduler::State::Settle(Outcome outcome, TaskId task, TaskRecord& record, Actions& actions) {
+  if (outcome == Outcome::kOk || outcome == Outcome::kCancelled) {
+    return Complete(outcome, task, record, actions);
+  }
+  const bool crashed = outcome == Outcome::kCrashed;
+  ++(crashed ? stats_.lost_attempts : stats_.failed_attempts);
+  const bool again = crashed ? !CrashesTooOften(record) : record.retries_left > 0;
+  if (!again && !record.cancelled) return Complete(outcome, task, record, actions);
+  if (again && !crashed) --record.retries_left;
+  PutBackOr(outcome, task, record, actions);
+}
+
+bool Scheduler::State::CrashesTooOften(TaskRecord& record) {
+  if (record.crashes < std::numeric_limits<uint16_t>::max()) ++record.crashes;
+  return record.crashes >= options_.crash_limit;
+}
+
+void Scheduler::State::Lose(ScheduledWorker& worker, bool orderly, Actions& actions) {
+  (orderly ? stats_.recalled : stats_.lost_attempts) += worker.held.size();
+  if (!orderly) ++stats_.workers_lost;
+  recalling_ -= worker.recalled.size();
+  while (worker.held.size() > 0) {  // from the back, so that nothing becomes started by it
+    const TaskId task = worker.held.back();
+    TaskRecord& record = tasks_.At(task);
+    const bool started = record.place == TaskPlace::kStarted;
+    worker.held.Take(tasks_, record);
+    if (started && !orderly && CrashesTooOften(record) && !record.cancelled) {
+      Complete(Outcome::kCrashed, task, record, actions);
+    } else {
+      PutBackOr(started ? Outcome::kLost : Outcome::kCancelled, task, record, actions);
+    }
+  }
+  stats_.slots -= worker.slots;
+  workers_.Remove(worker);
+}
+
+void Scheduler::State::PutBackOr(Outcome if_over, TaskId task, TaskRecord& record,
+                                 Actions& actions) {
+  if (record.cancelled) return Complete(Outcome::kCancelled, task, record, actions);
+  if (draining_) return Complete(if_over, task, record, actions);
+  ready_.PutBack(task, record);
+}
+
+void Scheduler::State::Complete(Outcome outcome, TaskId task, const TaskRecord& record,
+                                Actions& actions) {
+  actions.emplace_back(CompleteTask{task, outcome, Attempt{record.attempt}, record.worker});
+  tasks_.Erase(task);
+  ++stats_.completed;
+}
+
+void Scheduler::State::Learn(ScheduledWorker& worker, const TaskFinished& event) {
+  const int64_t waited = BoundedNanoseconds(event.waited);
+  const int64_t ran = BoundedNanoseconds(event.ran);
+  worker.pace.AddRun(ran);
+  if (worker.timed_task != event.task) return;
+  worker.pace.AddRoundTrip(now_ns_ - worker.timed_since_ns - waited - ran);
+}
+
+// ---- Checks.
+
+void Scheduler::State::CheckInvariants() const {
+  ready_.CheckInvariants(tasks_);
+  workers_.CheckInvariants();
+  uint64_t held = 0;
+  uint64_t recalling = 0;
+  uint64_t slots = 0;
+  for (const ScheduledWorker* worker = workers_.longest_silent(); worker != nullptr;
+       worker = WorkerIndex::NextSilent(*worker)) {
+    worker->held.CheckInvariants(tasks_, worker->id);
+    CHECK(worker->timed_task == TaskId{0} || (tasks_.At(worker->timed_task).held() &&
+                                              tasks_.At(worker->timed_task).worker == worker->id));
+    CHECK_LE(worker->held.prefetched_bytes(), options_.max_prefetch_bytes);
+    held += worker->held.size();
+    recalling += worker->recalled.size();
+    slots += worker->slots;
+  }
+  // Each list holds what is placed in it; so if the numbers agree, every task is in one list.
+  CHECK_EQ(ready_.size() + held, tasks_.size());
+  CHECK_EQ(stats_.submitted - stats_.completed, tasks_.size());
+  CHECK_EQ(recalling, recalling_);
+  CHECK(!draining_ || ready_.empty());
+  CHECK_EQ(stats_.ready, ready_.size());
+  CHECK_EQ(stats_.in_flight, held);
+  CHECK_EQ(stats_.workers, workers_.size());
+  CHECK_EQ(stats_.slots, slots);
+}
+
+// ---- Scheduler.
+
+Scheduler::Scheduler(const SchedulerOptions& options) : state_(std::make_unique<State>(options)) {}
+Scheduler::~Scheduler() = default;
+
+void Scheduler::Step(absl::Time now, const SchedulerEvent& event, Actions& actions) {
+  state_->SetNow(now);
+  std::visit([&](const auto& what) { state_->On(what, actions); }, event);
+  state_->UpdateGauges();
+}
+
+void Scheduler::Place(absl::Time now, Actions& actions) {
+  state_->SetNow(now);
+  state_->Place(actions);
+  state_->UpdateGauges();
+}
+
+absl::Time Scheduler::NextDeadline() const { return state_->NextDeadline(); }
+const SchedulerStats& Scheduler::stats() const { return state_->stats(); }
+void Scheduler::CheckInvariants() const { state_->CheckInvariants(); }
+
+}  // namespace taskfarm

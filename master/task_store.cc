@@ -1,0 +1,51 @@
+#include "master/task_store.h"
+
+#include <utility>
+
+namespace taskfarm {
+
+void TaskStore::Add(TaskId task, TaskRequest&& request, std::shared_ptr<ReportSink> sink,
+                    absl::Time now) {
+  Record record;
+  record.tag = request.tag;
+  record.sink = std::move(sink);
+  record.submitted_ns = absl::ToUnixNanos(now);
+  if (request.options.timeout != absl::InfiniteDuration()) {
+    record.timeout_ns = absl::ToInt64Nanoseconds(request.options.timeout);
+  }
+  record.priority = request.options.priority;
+  if (auto* call = std::get_if<FunctionWork>(&request.work)) {
+    record.function = call->function;
+    record.request = std::move(call->request);
+  } else {
+    record.command = std::make_unique<CommandWork>(std::get<CommandWork>(std::move(request.work)));
+  }
+  records_.Insert(task, std::move(record));
+}
+
+TaskWork TaskStore::Work(TaskId task, Attempt attempt) const {
+  const Record& record = records_.At(task);
+  TaskWork work;
+  work.task = task;
+  work.attempt = attempt;
+  work.priority = record.priority;
+  if (record.timeout_ns > 0) work.timeout = absl::Nanoseconds(record.timeout_ns);
+  if (record.command == nullptr) {
+    work.work = FunctionWork{record.function, record.request};
+  } else {
+    work.work = *record.command;
+  }
+  return work;
+}
+
+TaskStore::Record TaskStore::Remove(TaskId task) {
+  Record record = std::move(records_.At(task));
+  records_.Erase(task);
+  return record;
+}
+
+uint64_t TaskStore::PayloadBytes(const Record& record) {
+  return record.command == nullptr ? record.request.size() : record.command->standard_input.size();
+}
+
+}  // namespace taskfarm

@@ -1,0 +1,53 @@
+#ifndef TASKFARM_PROTOCOL_IDS_H_
+#define TASKFARM_PROTOCOL_IDS_H_
+
+#include <cstdint>
+
+namespace taskfarm {
+
+// A task of one job. Given by the master in order of submission from 1, without gaps.
+enum class TaskId : uint64_t {};
+
+// One session of a worker with a master: the value of the PeerId it came in on, so never reused
+// within a run of the master. A worker that reconnects is a new WorkerId. At least 1.
+enum class WorkerId : uint64_t {};
+
+// Which try at a task this is, from 1. A result of any attempt but the current one is stale.
+enum class Attempt : uint32_t {};
+
+constexpr uint64_t Value(TaskId id) { return static_cast<uint64_t>(id); }
+constexpr uint64_t Value(WorkerId id) { return static_cast<uint64_t>(id); }
+constexpr uint32_t Value(Attempt attempt) { return static_cast<uint32_t>(attempt); }
+
+// How a task ended, for good.
+enum class Outcome : uint8_t {
+  kOk = 1,
+  kFailed = 2,     // the function returned an error or threw, the command exited non-zero
+  kCancelled = 3,  // by the user
+  kTimedOut = 4,   // ran longer than its timeout
+  kCrashed = 5,    // whatever ran it died of it, more often than allowed
+  kLost = 6,       // the farm ended before it could run to its end
+};
+
+// "ok", "failed", "cancelled", "timed_out", "crashed", "lost".
+constexpr const char* OutcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return "ok";
+    case Outcome::kFailed:
+      return "failed";
+    case Outcome::kCancelled:
+      return "cancelled";
+    case Outcome::kTimedOut:
+      return "timed_out";
+    case Outcome::kCrashed:
+      return "crashed";
+    case Outcome::kLost:
+      return "lost";
+  }
+  return "unknown";
+}
+
+}  // namespace taskfarm
+
+#endif  // TASKFARM_PROTOCOL_IDS_H_

@@ -1,0 +1,161 @@
+"""Real processes for the end-to-end tests: starting, waiting, stopping, and the programs' paths."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import unittest
+
+# Generous: reached only when something is broken.
+TIMEOUT_S = 120
+
+_PROGRAMS = {
+    'chunk_sum': 'examples/chunk_sum',
+    'mandelbrot': 'examples/mandelbrot',
+    'pi': 'examples/pi',
+    'master': 'master/master',
+    'master_zmq': 'master/master_zmq',
+    'worker': 'worker/worker',
+    'worker_zmq': 'worker/worker_zmq',
+}
+
+
+def program(name):
+  """The path of a program that the test lists in its data."""
+  return os.path.join(os.environ['TEST_SRCDIR'], os.environ['TEST_WORKSPACE'],
+                      _PROGRAMS[name])
+
+
+def mpiexec(ranks, *command):
+  """The command that runs `command` on so many ranks."""
+  return ['mpiexec.hydra', '-n', str(ranks), *command]
+
+
+class Process:
+  """A started program whose output is collected by threads, so that it never blocks on us."""
+
+  def __init__(self, command, stdin=subprocess.DEVNULL, cwd=None, env=None,
+               stdout=subprocess.PIPE):
+    environment = dict(os.environ)
+    environment.update(env or {})
+    self.command = command
+    self._popen = subprocess.Popen(
+        command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd,
+        env=environment, start_new_session=True)
+    self.pid = self._popen.pid
+    self.stdin = self._popen.stdin
+    self._changed = threading.Condition()
+    self._text = {'stdout': b'', 'stderr': b''}
+    self._threads = []
+    for name in ('stdout', 'stderr'):
+      pipe = getattr(self._popen, name)
+      if pipe is None:
+        continue
+      thread = threading.Thread(target=self._collect, args=(name, pipe), daemon=True)
+      thread.start()
+      self._threads.append(thread)
+
+  def _collect(self, name, pipe):
+    while True:
+      data = os.read(pipe.fileno(), 1 << 16)
+      with self._changed:
+        self._text[name] += data
+        self._changed.notify_all()
+      if not data:
+        pipe.close()
+        return
+
+  @property
+  def stdout(self):
+    with self._changed:
+      return self._text['stdout']
+
+  @property
+  def stderr(self):
+    with self._changed:
+      return self._text['stderr']
+
+  def wait_for(self, pattern, where='stderr'):
+    """Waits until `pattern` (bytes, a regular expression) is in the output; the match."""
+    found = []
+
+    def look():
+      match = re.search(pattern, self._text[where])
+      if match:
+        found.append(match)
+      return bool(match) or self._popen.poll() is not None
+
+    with self._changed:
+      # The end of the process is not signalled to us, so look for it now and then.
+      for _ in range(TIMEOUT_S * 10):
+        if self._changed.wait_for(look, timeout=0.1):
+          break
+    if not found:
+      raise AssertionError(f'{self.command}: no {pattern!r} in {where}:\n'
+                           f'{self.stdout.decode()}\n{self.stderr.decode()}')
+    return found[0]
+
+  def signal(self, number):
+    os.kill(self.pid, number)
+
+  def wait(self):
+    """The exit status, negative for a signal."""
+    try:
+      status = self._popen.wait(TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+      self.kill()
+      raise AssertionError(f'{self.command} did not end:\n{self.stdout.decode()}\n'
+                           f'{self.stderr.decode()}') from None
+    for thread in self._threads:
+      thread.join(TIMEOUT_S)
+    return status
+
+  def kill(self):
+    """Ends the process and all it has started that is still in its session."""
+    if self._popen.poll() is None:
+      try:
+        os.killpg(self.pid, signal.SIGKILL)
+      except ProcessLookupError:
+        pass
+      self._popen.wait()
+
+
+class EndToEndTest(unittest.TestCase):
+  """A test with a folder of its own whose processes do not outlive it."""
+
+  def setUp(self):
+    # Not in TEST_TMPDIR: the path of a Unix socket has to be short.
+    self.folder = tempfile.mkdtemp(prefix='taskfarm_', dir='/tmp')
+    self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+  def path(self, name):
+    return os.path.join(self.folder, name)
+
+  def write(self, name, text):
+    with open(self.path(name), 'w', encoding='utf-8') as file:
+      file.write(text)
+    return self.path(name)
+
+  def start(self, *command, **options):
+    process = Process(list(command), **options)
+    self.addCleanup(process.kill)
+    return process
+
+  def run_to_end(self, *command, **options):
+    process = self.start(*command, **options)
+    process.status = process.wait()
+    return process
+
+  def start_zmq_master(self, *command, url='zmq://127.0.0.1:0', **options):
+    """A master that listens; its address for workers is in `url` of what is returned."""
+    process = self.start(*command, f'--transport={url}', **options)
+    process.url = process.wait_for(rb'--transport=(\S+)').group(1).decode()
+    return process
+
+  def assert_ok(self, process):
+    status = process.wait()
+    self.assertEqual(status, 0, f'{process.command}\n{process.stdout.decode()[-2000:]}\n'
+                                f'{process.stderr.decode()[-4000:]}')

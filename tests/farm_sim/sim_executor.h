@@ -1,0 +1,71 @@
+#ifndef TASKFARM_TESTS_FARM_SIM_SIM_EXECUTOR_H_
+#define TASKFARM_TESTS_FARM_SIM_SIM_EXECUTOR_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "transport/clock.h"
+#include "worker/executor.h"
+
+namespace taskfarm {
+
+// How long a task takes on a simulated worker and what comes of it.
+using SimFunction = std::function<absl::Duration(const TaskWork& work, FinishedWork& finished)>;
+
+// An executor on virtual time: what a SlotPool does with threads, with none. The driver calls
+// Advance() when NextFinish() has come.
+class SimExecutor : public Executor {
+ public:
+  // `clock` outlives the executor.
+  SimExecutor(uint32_t slots, Clock* clock, SimFunction function, std::function<void()> wake);
+
+  void Enqueue(std::vector<TaskWork>&& batch) override;
+  std::vector<std::pair<TaskId, Attempt>> Recall(
+      absl::Span<const std::pair<TaskId, Attempt>> tasks) override;
+  std::vector<std::pair<TaskId, Attempt>> RecallAll() override;
+  void Cancel(TaskId task, Attempt attempt) override;
+  void AbandonAll() override;
+  void TakeFinished(std::vector<FinishedWork>& finished) override;
+
+  // When the next running task ends; InfiniteFuture if none runs.
+  absl::Time NextFinish() const;
+
+  // Ends what has ended by now, starts what waits.
+  void Advance();
+
+  // Tasks started on this worker so far.
+  uint64_t started() const { return started_; }
+
+ private:
+  struct Waiting {
+    TaskWork work;
+    absl::Time queued;
+  };
+  struct Running {
+    FinishedWork finished;
+    bool abandoned = false;
+  };
+  // Higher priority first, then arrival.
+  using QueueKey = std::pair<int64_t, uint64_t>;
+
+  void StartSome();
+  void Finish(FinishedWork&& finished);
+
+  const uint32_t slots_;
+  Clock* const clock_;
+  const SimFunction function_;
+  const std::function<void()> wake_;
+  std::map<QueueKey, Waiting> queue_;
+  std::multimap<absl::Time, Running> running_;  // by end
+  std::vector<FinishedWork> finished_;
+  uint64_t arrivals_ = 0;
+  uint64_t started_ = 0;
+};
+
+}  // namespace taskfarm
+
+#endif  // TASKFARM_TESTS_FARM_SIM_SIM_EXECUTOR_H_

@@ -1,0 +1,148 @@
+// What the MPI transport does when MPI fails or a rank breaks the protocol.
+
+#include <mpi.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "transport/mpi/frame.h"
+#include "transport/mpi/mpi_test_fixture.h"
+#include "transport/mpi/world.h"
+
+namespace {
+
+std::atomic<bool> sending_fails{false};
+
+}  // namespace
+
+// Stands before MPI's own, by MPI's profiling interface, to let a send fail.
+extern "C" int MPI_Isend_c(const void* buffer, MPI_Count count, MPI_Datatype type, int rank,
+                           int tag, MPI_Comm comm, MPI_Request* request) {
+  if (sending_fails) return MPI_ERR_OTHER;
+  return PMPI_Isend_c(buffer, count, type, rank, tag, comm, request);
+}
+
+namespace taskfarm {
+namespace {
+
+using MpiFaultTest2 = MpiTransportTest;
+
+TEST_F(MpiFaultTest2, AFailingSendTakesThePeerDown) {
+  OpenWith();
+  AwaitPeers();
+  if (!is_master()) {
+    NextIs<Received>();
+    AwaitMasterDown();
+    return Close();
+  }
+  SendNow(PeerId{1}, MakeMessage(1));
+  sending_fails = true;
+  EXPECT_EQ(transport().Send(PeerId{1}, MakeMessage(2)).code(), absl::StatusCode::kNotFound);
+  sending_fails = false;
+  const PeerDown down = NextIs<PeerDown>();
+  EXPECT_EQ(down.peer, PeerId{1});
+  EXPECT_EQ(down.reason.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(absl::StrContains(down.reason.message(), "MPI_Isend")) << down.reason;
+  EXPECT_EQ(transport().Send(PeerId{1}, MakeMessage(3)).code(), absl::StatusCode::kNotFound);
+  Close();
+}
+
+// A rank that speaks the protocol by hand, to break it.
+class RawRank {
+ public:
+  RawRank() {
+    int provided;
+    MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+    Send(mpi::FrameKind::kHello, Message());
+    Await(mpi::FrameKind::kHello);
+    Send(mpi::FrameKind::kReady, Message());
+  }
+
+  // Leaves in the orderly way.
+  ~RawRank() {
+    Await(mpi::FrameKind::kGoodbye);
+    Send(mpi::FrameKind::kGoodbye, Message());
+    Await(mpi::FrameKind::kEnd);
+    MPI_Finalize();
+  }
+
+  void Send(mpi::FrameKind kind, const Message& message) {
+    std::string frame(mpi::HeaderBytes(message.parts.size()), '\0');
+    mpi::EncodeHeader(kind, {.messages = 0, .bytes = 0}, message, frame.data());
+    for (const absl::Cord& part : message.parts) frame += std::string(part);
+    SendBytes(frame);
+  }
+
+  // Returns when MPI is done with `bytes`.
+  void SendBytes(const std::string& bytes) {
+    MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, 0, mpi::kFrameTag,
+             MPI_COMM_WORLD);
+  }
+
+ private:
+  // Receives until a frame of `kind` comes.
+  static void Await(mpi::FrameKind kind) {
+    char frame[mpi::kSmallFrameBytes];
+    absl::StatusOr<mpi::FrameHeader> header;
+    do {
+      MPI_Status status;
+      MPI_Recv(frame, sizeof(frame), MPI_BYTE, 0, mpi::kFrameTag, MPI_COMM_WORLD, &status);
+      int bytes = 0;
+      MPI_Get_count(&status, MPI_BYTE, &bytes);
+      header = mpi::DecodeHeader({frame, static_cast<size_t>(bytes)},
+                                 {.max_message_bytes = sizeof(frame), .max_parts = 9});
+      ASSERT_TRUE(header.ok()) << header.status();
+    } while (header->kind != kind);
+  }
+};
+
+// Rank 1 misbehaves after its greeting and a first message, 0; the master is told so and no more.
+class MpiMisuseTest2 : public MpiTransportTest {
+ protected:
+  void RunWith(absl::FunctionRef<void(RawRank&)> misbehave, absl::string_view expected_reason) {
+    if (std::string(std::getenv("PMI_RANK")) != "0") {
+      RawRank rank;
+      rank.Send(mpi::FrameKind::kData, MakeMessage(0));
+      misbehave(rank);
+      rank.Send(mpi::FrameKind::kData, MakeMessage(1));
+      rank.SendBytes(std::string(100'000, 'x'));
+      return;
+    }
+    OpenWith({.url = "mpi:", .max_message_bytes = 1 << 20});
+    EXPECT_EQ(NextIs<PeerUp>().peer, PeerId{1});
+    EXPECT_EQ(NumberIn(NextIs<Received>().message), 0u);
+    const PeerDown down = NextIs<PeerDown>();
+    EXPECT_EQ(down.peer, PeerId{1});
+    EXPECT_TRUE(absl::StrContains(down.reason.message(), expected_reason)) << down.reason;
+    EXPECT_EQ(transport().Send(PeerId{1}, MakeMessage(1)).code(), absl::StatusCode::kNotFound);
+    ExpectNoEvent(absl::Milliseconds(50));
+    Close();
+  }
+};
+
+TEST_F(MpiMisuseTest2, AMalformedFrameTakesThePeerDown) {
+  RunWith([](RawRank& rank) { rank.SendBytes("this is no frame, whatever one makes of it"); },
+          "another program");
+}
+
+TEST_F(MpiMisuseTest2, AFrameOutOfTurnTakesThePeerDown) {
+  RunWith([](RawRank& rank) { rank.Send(mpi::FrameKind::kReady, Message()); }, "out of turn");
+}
+
+TEST_F(MpiMisuseTest2, AnOversizedMessageIsRefusedUnreadAndItsSenderGoesOn) {
+  RunWith(
+      [](RawRank& rank) {
+        rank.Send(mpi::FrameKind::kData, MakeMessage({std::string(64 << 20, 'x')}));
+      },
+      "over the limit");
+  EXPECT_LT(PeakResidentBytes(), size_t{512} << 20);
+}
+
+}  // namespace
+}  // namespace taskfarm

@@ -1,0 +1,61 @@
+#ifndef TASKFARM_TRANSPORT_ZMQ_FRAMES_H_
+#define TASKFARM_TRANSPORT_ZMQ_FRAMES_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "transport/message.h"
+#include "transport/open_transport.h"
+#include "transport/zmq/control.h"
+#include "zmq.hpp"
+
+namespace taskfarm::zmq_backend {
+
+// The number of messages that ZeroMQ was given and still refers to: not yet handed to the system,
+// nor dropped. Shared with those messages, which may outlive the transport.
+using UnsentCount = std::atomic<int64_t>;
+
+// Hands `message` to `socket` without copying a part that lies in one piece. `routing_id` is the
+// first frame a ROUTER wants; nullopt for a DEALER. The message is consumed only if OK.
+//   NotFound           the connection is gone.
+//   ResourceExhausted  the socket's own queue to the peer is full.
+absl::Status SendFrames(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
+                        Message&& message, const std::shared_ptr<UnsentCount>& unsent);
+
+// As SendFrames(), for a control message.
+absl::Status SendControl(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
+                         ControlKind kind, absl::string_view text,
+                         const std::shared_ptr<UnsentCount>& unsent);
+
+// No frame that a peer with the same limits sends is larger.
+size_t MaxFrameBytes(const TransportOptions& options);
+
+// Takes the next frame, without waiting. False if there is none; Internal if the socket is broken.
+absl::StatusOr<bool> ReceiveFrame(zmq::socket_t& socket, zmq::message_t& frame);
+
+// One message as it came out of a socket.
+struct Incoming {
+  // InvalidArgument if it was over the limits: then it was thrown away as it was read.
+  absl::Status status;
+  // Of a control message; one of a kind unknown here has neither this nor parts.
+  std::optional<Control> control;
+  Message message;
+  // Of the connection it came over, which may be closed and the number in use elsewhere by now.
+  // -1 if not asked for.
+  int descriptor = -1;
+};
+
+// Takes the next message, without waiting. Returns as ReceiveFrame(), which on a ROUTER has to take
+// the routing id first.
+absl::StatusOr<bool> ReceiveMessage(zmq::socket_t& socket, const TransportOptions& options,
+                                    bool want_descriptor, Incoming& incoming);
+
+}  // namespace taskfarm::zmq_backend
+
+#endif  // TASKFARM_TRANSPORT_ZMQ_FRAMES_H_

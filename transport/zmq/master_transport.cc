@@ -1,0 +1,227 @@
+#include "transport/zmq/master_transport.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "transport/message_limits.h"
+
+namespace taskfarm::zmq_backend {
+namespace {
+
+// A zero byte, which no peer may choose as the first of its own name, and ROUTER's number.
+constexpr size_t kRoutingIdBytes = 1 + sizeof(uint32_t);
+
+std::optional<uint32_t> ParseRoutingId(const zmq::message_t& frame) {
+  const char* const bytes = frame.data<char>();
+  if (frame.size() != kRoutingIdBytes || bytes[0] != 0) return std::nullopt;
+  uint32_t number;
+  std::memcpy(&number, bytes + 1, sizeof(number));
+  return number;
+}
+
+class RoutingIdFrame {
+ public:
+  explicit RoutingIdFrame(uint32_t number) {
+    std::memcpy(bytes_.data() + 1, &number, sizeof(number));
+  }
+  absl::string_view bytes() const { return absl::string_view(bytes_.data(), bytes_.size()); }
+
+ private:
+  std::array<char, kRoutingIdBytes> bytes_ = {};
+};
+
+absl::Status NotUp(PeerId id) {
+  return absl::NotFoundError(absl::StrCat("peer ", static_cast<uint64_t>(id), " is not up"));
+}
+
+}  // namespace
+
+MasterTransport::MasterTransport(const TransportOptions& options, Clock& clock,
+                                 std::shared_ptr<WakeSignal> wake,
+                                 std::unique_ptr<zmq::context_t> context,
+                                 std::unique_ptr<MonitoredSocket> socket,
+                                 std::optional<IpcListener> listener)
+    : PolledTransport(clock, std::move(wake)),
+      options_(options),
+      context_(std::move(context)),
+      socket_(std::move(socket)),
+      listener_(std::move(listener)) {}
+
+absl::Status MasterTransport::Send(PeerId to, Message&& message) {
+  if (absl::Status status = CheckMessageLimits(message, options_); !status.ok()) return status;
+  const auto found = up_.find(to);
+  if (found == up_.end()) return NotUp(to);
+  Peer* const peer = found->second;
+  const bool accepted = peer->window.Accept(message.total_bytes());
+  if (accepted) {
+    const absl::Status status = SendFrames(
+        socket_->socket(), RoutingIdFrame(peer->routing_id).bytes(), std::move(message), unsent());
+    if (!status.ok()) {
+      GiveUp(*peer, status);
+      return NotUp(to);
+    }
+  }
+  if (peer->window.TakeMarkDue()) SendControlTo(*peer, ControlKind::kMark);
+  return accepted ? absl::OkStatus() : absl::ResourceExhaustedError("the send window is full");
+}
+
+void MasterTransport::SendControlTo(Peer& peer, ControlKind kind, absl::string_view text) {
+  const absl::Status status =
+      SendControl(socket_->socket(), RoutingIdFrame(peer.routing_id).bytes(), kind, text, unsent());
+  if (!status.ok()) GiveUp(peer, status);
+}
+
+void MasterTransport::GiveUp(Peer& peer, const absl::Status& failure) {
+  if (absl::IsResourceExhausted(failure)) {
+    // The queue is far larger than the window, so the peer has returned marks it had not read.
+    Ignore(peer, failure);
+  } else {
+    Lose(peer);
+  }
+}
+
+absl::StatusOr<bool> MasterTransport::Collect() {
+  TakeConnectionEvents();
+  for (int i = 0; i < kMaxTaken && HasRoom(); ++i) {
+    const absl::StatusOr<bool> taken = TakeMessage();
+    if (!taken.ok()) return taken.status();
+    if (*taken) continue;
+    ForgetLostPeers();
+    return true;
+  }
+  return false;
+}
+
+PolledTransport::Waits MasterTransport::WaitsFor() {
+  return {.descriptors = {socket_->monitor_descriptor(), socket_->descriptor()}};
+}
+
+void MasterTransport::TakeConnectionEvents() {
+  while (const std::optional<ConnectionEvent> event = socket_->NextConnectionEvent()) {
+    if (event->kind == ZMQ_EVENT_ACCEPTED) {
+      connections_.try_emplace(event->descriptor);
+      continue;
+    }
+    CHECK_EQ(event->kind, ZMQ_EVENT_DISCONNECTED);
+    const auto gone = connections_.find(event->descriptor);
+    if (gone == connections_.end()) continue;
+    for (RoutingId routing_id : gone->second) {
+      const auto found = peers_.find(routing_id);
+      if (found != peers_.end()) Lose(*found->second);
+    }
+    connections_.erase(gone);
+  }
+}
+
+absl::StatusOr<bool> MasterTransport::TakeMessage() {
+  zmq::message_t name;
+  absl::StatusOr<bool> received = ReceiveFrame(socket_->socket(), name);
+  if (!received.ok() || !*received) return received;
+  const std::optional<RoutingId> routing_id = ParseRoutingId(name);
+  const auto found = routing_id.has_value() ? peers_.find(*routing_id) : peers_.end();
+  const bool is_new = found == peers_.end();
+  received = ReceiveMessage(socket_->socket(), options_, /*want_descriptor=*/is_new, incoming_);
+  if (!received.ok()) return received;
+  // A name of its own choice could be that of another connection, or of one before.
+  if (!routing_id.has_value() || (is_new && is_closed())) return true;
+  const bool is_greeting = !incoming_.status.ok() || !incoming_.message.parts.empty();
+  if (!is_new) {
+    TakeFrom(*found->second, std::move(incoming_));
+  } else if (is_greeting) {
+    TakeFrom(AddPeer(*routing_id, incoming_.descriptor), std::move(incoming_));
+  }
+  return true;
+}
+
+// The peer's User-Id, once there is one, is a property of the message that brought us here.
+MasterTransport::Peer& MasterTransport::AddPeer(RoutingId routing_id, int descriptor) {
+  const PeerId id{++last_peer_};
+  auto& peer = peers_[routing_id] = std::make_unique<Peer>(id, routing_id, options_);
+  up_[id] = peer.get();
+  Emit(PeerUp{id});
+  // With all events up to this message: a descriptor's connection is then either the one that the
+  // message came over, or that one is gone. (So nobody is ever taken for gone who is not.)
+  TakeConnectionEvents();
+  const auto connection = connections_.find(descriptor);
+  if (connection != connections_.end()) {
+    connection->second.push_back(routing_id);
+  } else {
+    Lose(*peer);
+  }
+  return *peer;
+}
+
+void MasterTransport::TakeFrom(Peer& peer, Incoming&& incoming) {
+  if (peer.state == Peer::State::kIgnored) return;
+  if (!incoming.status.ok()) {
+    SendControlTo(peer, ControlKind::kGoodbye, incoming.status.message());
+    Ignore(peer, incoming.status);
+  } else if (incoming.control.has_value()) {
+    TakeControl(peer, *incoming.control);
+  } else if (!incoming.message.parts.empty()) {
+    Emit(Received{peer.id, std::move(incoming.message)});
+  }
+}
+
+void MasterTransport::TakeControl(Peer& peer, const Control& control) {
+  const bool is_up = peer.state == Peer::State::kUp;
+  switch (control.kind) {
+    case ControlKind::kMark:
+      if (is_up) SendControlTo(peer, ControlKind::kMarkReturned);
+      return;
+    case ControlKind::kMarkReturned:
+      peer.window.MarkReturned();
+      if (is_up && peer.window.TakeWritable()) Emit(Writable{peer.id});
+      return;
+    case ControlKind::kGoodbye:
+      if (is_up) SendControlTo(peer, ControlKind::kGoodbyeReturned);
+      Ignore(peer, control.text.empty() ? absl::OkStatus() : absl::UnavailableError(control.text));
+      return;
+    case ControlKind::kGoodbyeReturned:
+      if (is_closed()) Ignore(peer, absl::OkStatus());
+      return;
+  }
+}
+
+void MasterTransport::Ignore(Peer& peer, absl::Status reason) {
+  if (peer.state == Peer::State::kIgnored) return;
+  peer.state = Peer::State::kIgnored;
+  up_.erase(peer.id);
+  Emit(PeerDown{peer.id, std::move(reason)});
+}
+
+void MasterTransport::Lose(Peer& peer) {
+  if (peer.state == Peer::State::kUp) peer.state = Peer::State::kLost;
+  up_.erase(peer.id);
+  lost_.push_back(peer.routing_id);
+}
+
+void MasterTransport::ForgetLostPeers() {
+  for (RoutingId routing_id : lost_) {
+    const auto found = peers_.find(routing_id);
+    if (found == peers_.end()) continue;  // lost twice: noticed in Send() and by the monitor
+    if (found->second->state == Peer::State::kLost) {
+      Ignore(*found->second, absl::UnavailableError("the connection was lost"));
+    }
+    peers_.erase(found);
+  }
+  lost_.clear();
+}
+
+void MasterTransport::SayGoodbye() {
+  // Not a loop over `up_`: a peer that turns out to be gone leaves it.
+  for (const auto& [routing_id, peer] : peers_) {
+    if (peer->state == Peer::State::kUp) SendControlTo(*peer, ControlKind::kGoodbye);
+  }
+}
+
+void MasterTransport::Release() {
+  if (listener_.has_value()) listener_->RemoveFile();
+  socket_.reset();
+  context_->close();
+}
+
+}  // namespace taskfarm::zmq_backend

@@ -1,0 +1,49 @@
+#ifndef TASKFARM_WORKER_COMMAND_ENVIRONMENT_H_
+#define TASKFARM_WORKER_COMMAND_ENVIRONMENT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "protocol/ids.h"
+#include "protocol/task.h"
+
+namespace taskfarm {
+
+// Where a command runs; it finds this in its environment.
+struct CommandPlace {
+  TaskId task{};
+  Attempt attempt{};
+  WorkerId worker{};
+  uint32_t slot = 0;
+};
+
+// The environment of commands: the worker's own as it was when this was made, without what belongs
+// to the worker's MPI and its launcher (PMI_*, PMIX_*, HYDI_*, HYDRA_*, MPI_*, MPIR_*, MPICH_*,
+// UCX_*: a command that runs MPI itself would take itself for a rank of ours); then the task's own
+// variables as they are; then TASKFARM_TASK_ID, TASKFARM_ATTEMPT, TASKFARM_SLOT and
+// TASKFARM_WORKER. Of two with one name the later wins.
+//
+// Immutable: may be used from any thread.
+class CommandEnvironment {
+ public:
+  // From "NAME=value" strings, e.g. environ up to its null.
+  explicit CommandEnvironment(absl::Span<const char* const> own);
+
+  // From this process's environment. While it runs no other thread may change that.
+  static CommandEnvironment OfThisProcess();
+
+  // "NAME=value" strings in no particular order. `command` has passed CheckCommand().
+  std::vector<std::string> For(const CommandWork& command, const CommandPlace& place) const;
+
+ private:
+  std::vector<std::string> own_;
+};
+
+// The value of `name` in "NAME=value" strings; empty if it is not there.
+absl::string_view VariableIn(absl::Span<const std::string> environment, absl::string_view name);
+
+}  // namespace taskfarm
+
+#endif  // TASKFARM_WORKER_COMMAND_ENVIRONMENT_H_
