@@ -18,14 +18,25 @@
 namespace {
 
 std::atomic<bool> sending_fails{false};
+std::atomic<bool> transfers_fail{false};
 
 }  // namespace
 
-// Stands before MPI's own, by MPI's profiling interface, to let a send fail.
+// These stand before MPI's own, by MPI's profiling interface, to let things fail.
+
 extern "C" int MPI_Isend_c(const void* buffer, MPI_Count count, MPI_Datatype type, int rank,
                            int tag, MPI_Comm comm, MPI_Request* request) {
   if (sending_fails) return MPI_ERR_OTHER;
   return PMPI_Isend_c(buffer, count, type, rank, tag, comm, request);
+}
+
+extern "C" int MPI_Testsome(int count, MPI_Request requests[], int* done, int indices[],
+                            MPI_Status statuses[]) {
+  const int code = PMPI_Testsome(count, requests, done, indices, statuses);
+  if (!transfers_fail || code != MPI_SUCCESS || *done == MPI_UNDEFINED || *done == 0) return code;
+  for (int i = 0; i < *done; ++i) statuses[i].MPI_ERROR = MPI_SUCCESS;
+  statuses[*done - 1].MPI_ERROR = MPI_ERR_OTHER;
+  return MPI_ERR_IN_STATUS;
 }
 
 namespace taskfarm {
@@ -50,6 +61,44 @@ TEST_F(MpiFaultTest2, AFailingSendTakesThePeerDown) {
   EXPECT_EQ(down.reason.code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(absl::StrContains(down.reason.message(), "MPI_Isend")) << down.reason;
   EXPECT_EQ(transport().Send(PeerId{1}, MakeMessage(3)).code(), absl::StatusCode::kNotFound);
+  Close();
+}
+
+TEST_F(MpiFaultTest2, AFailingTransferTakesThePeerDown) {
+  OpenWith();
+  AwaitPeers();
+  if (!is_master()) {
+    EXPECT_EQ(NextIs<Received>().message.total_bytes(), size_t{1} << 20);
+    AwaitMasterDown();
+    return Close();
+  }
+  transfers_fail = true;
+  SendNow(PeerId{1}, MakeMessage({std::string(1 << 20, 'x')}));
+  const PeerDown down = NextIs<PeerDown>();
+  transfers_fail = false;
+  EXPECT_EQ(down.peer, PeerId{1});
+  EXPECT_TRUE(absl::StrContains(down.reason.message(), "the transfer")) << down.reason;
+  ExpectNoEvent(absl::Milliseconds(20));
+  Close();
+}
+
+TEST_F(MpiFaultTest2, AFailingReceiveTakesThePeerDown) {
+  OpenWith();
+  AwaitPeers();
+  if (!is_master()) {
+    SendNow(kMaster, MakeMessage(1));
+    SendNow(kMaster, MakeMessage({std::string(32 << 20, 'x')}));
+    SendNow(kMaster, MakeMessage(2));
+    AwaitMasterDown();
+    return Close();
+  }
+  EXPECT_EQ(NumberIn(NextIs<Received>().message), 1u);
+  transfers_fail = true;
+  const PeerDown down = NextIs<PeerDown>();
+  transfers_fail = false;
+  EXPECT_EQ(down.peer, PeerId{1});
+  EXPECT_TRUE(absl::StrContains(down.reason.message(), "the transfer")) << down.reason;
+  ExpectNoEvent(absl::Milliseconds(20));
   Close();
 }
 

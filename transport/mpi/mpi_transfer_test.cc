@@ -141,6 +141,30 @@ TEST_F(MpiTransferTest2, AWorkerThatDoesNotPollFillsItsWindow) {
   Close();
 }
 
+TEST_F(MpiTransferTest2, TheWindowOpensWhileTheReceiverIsBusy) {
+  constexpr size_t kWindow = 16;
+  OpenWith({.url = "mpi:", .send_window_messages = kWindow});
+  AwaitPeers();
+  const Gate refused("refused");
+  const Gate open_again("open_again");
+  if (!is_master()) {
+    refused.AwaitOpen();
+    // Each of these calls finds a message, and after the last it does not poll.
+    for (size_t i = 0; i < kWindow * 3 / 4; ++i) NextIs<Received>(1);
+    open_again.AwaitOpen();
+    for (size_t i = 0; i < kWindow / 4; ++i) NextIs<Received>();
+    AwaitMasterDown();
+    return Close();
+  }
+  const PeerId worker{1};
+  for (size_t i = 0; i < kWindow; ++i) SendNow(worker, MakeMessage(i));
+  EXPECT_EQ(transport().Send(worker, MakeMessage(99)).code(), absl::StatusCode::kResourceExhausted);
+  refused.Open();
+  EXPECT_EQ(NextIs<Writable>().peer, worker);
+  open_again.Open();
+  Close();
+}
+
 TEST_F(MpiTransferTest2, TheWindowBoundsBytesAndLetsOneLongMessagePass) {
   constexpr size_t kWindow = 100'000;
   OpenWith({.url = "mpi:", .send_window_bytes = kWindow});

@@ -49,45 +49,40 @@ class Outgoing {
   const std::shared_ptr<UnsentCount> unsent_;
 };
 
-// True if `socket` took `frame`; else errno says why. Never waits.
-bool SendFrame(zmq::socket_t& socket, zmq::message_t frame, bool more) {
+// Never waits. Errors as SendFrames().
+absl::Status SendFrame(zmq::socket_t& socket, zmq::message_t frame, bool more) {
   const int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
-  int result;
-  do {
-    result = zmq_msg_send(frame.handle(), socket.handle(), flags);
-  } while (result < 0 && errno == EINTR);
-  return result >= 0;
-}
-
-absl::Status SendFailure() {
-  switch (errno) {
-    case EAGAIN:
-      return absl::ResourceExhaustedError("the socket's queue to this peer is full");
-    case EHOSTUNREACH:
-      return absl::NotFoundError("the connection to this peer is gone");
-    default:
-      return absl::InternalError(absl::StrCat("zmq_msg_send: ", zmq_strerror(errno)));
+  while (zmq_msg_send(frame.handle(), socket.handle(), flags) < 0) {
+    switch (errno) {
+      case EINTR:
+        continue;
+      case EAGAIN:
+        return absl::ResourceExhaustedError("the socket's queue to this peer is full");
+      case EHOSTUNREACH:
+        return absl::NotFoundError("the connection to this peer is gone");
+      default:
+        return absl::InternalError(absl::StrCat("zmq_msg_send: ", zmq_strerror(errno)));
+    }
   }
+  return absl::OkStatus();
 }
 
 // As SendFrames(); `extra_frame`: with an empty frame behind the parts.
 absl::Status SendParts(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
                        Message&& message, bool extra_frame,
                        const std::shared_ptr<UnsentCount>& unsent) {
-  if (routing_id.has_value() &&
-      !SendFrame(socket, zmq::message_t(routing_id->data(), routing_id->size()), /*more=*/true)) {
-    return SendFailure();
+  if (routing_id.has_value()) {
+    absl::Status status =
+        SendFrame(socket, zmq::message_t(routing_id->data(), routing_id->size()), /*more=*/true);
+    if (!status.ok()) return status;
   }
   const size_t parts = message.parts.size();
   auto* const outgoing = new Outgoing(std::move(message), unsent);
   absl::Status status;
   for (size_t i = 0; i < parts && status.ok(); ++i) {
-    const bool more = i + 1 < parts || extra_frame;
-    if (!SendFrame(socket, outgoing->Frame(i), more)) status = SendFailure();
+    status = SendFrame(socket, outgoing->Frame(i), /*more=*/i + 1 < parts || extra_frame);
   }
-  if (extra_frame && status.ok() && !SendFrame(socket, zmq::message_t(), /*more=*/false)) {
-    status = SendFailure();
-  }
+  if (extra_frame && status.ok()) status = SendFrame(socket, zmq::message_t(), /*more=*/false);
   // Copied, not moved: ZeroMQ may still refer to a part.
   if (!status.ok()) message = outgoing->message();
   outgoing->Release();

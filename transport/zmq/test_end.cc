@@ -76,7 +76,7 @@ absl::Status End::Send(PeerId to, absl::string_view text) {
 
 std::string End::TakeText() {
   if (messages.empty()) return "";
-  const std::string text = TextOf(messages.front().message);
+  std::string text = TextOf(messages.front().message);
   messages.pop_front();
   return text;
 }

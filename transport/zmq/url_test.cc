@@ -16,7 +16,7 @@ struct Good {
 };
 
 TEST(TcpUrlTest, TakesHostsAndPorts) {
-  const Good kGood[] = {
+  const Good good_urls[] = {
       {"zmq://127.0.0.1:5555", "127.0.0.1", 5555, false},
       {"zmq://127.0.0.1:0", "127.0.0.1", 0, false},
       {"zmq://head:65535", "head", 65535, false},
@@ -27,7 +27,7 @@ TEST(TcpUrlTest, TakesHostsAndPorts) {
       {"zmq://[fe80::1%eth0]:80", "fe80::1%eth0", 80, true},
       {"zmq://[::ffff:127.0.0.1]:80", "::ffff:127.0.0.1", 80, true},
   };
-  for (const Good& good : kGood) {
+  for (const Good& good : good_urls) {
     const absl::StatusOr<TcpUrl> parsed = ParseTcpUrl(good.url);
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ(parsed->host, good.host) << good.url;
@@ -42,7 +42,7 @@ struct Bad {
 };
 
 TEST(TcpUrlTest, SaysWhatIsWrong) {
-  const Bad kBad[] = {
+  const Bad bad_urls[] = {
       {"", "expected zmq://HOST:PORT"},
       {"zmq", "expected zmq://HOST:PORT"},
       {"zmq:", "expected zmq://HOST:PORT"},
@@ -82,7 +82,7 @@ TEST(TcpUrlTest, SaysWhatIsWrong) {
       {std::string("zmq://a\0b:5555", 14), "is not a host"},
       {std::string("zmq://a:55\0", 11), "is not a number"},
   };
-  for (const Bad& bad : kBad) {
+  for (const Bad& bad : bad_urls) {
     const absl::Status status = ParseTcpUrl(bad.url).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad.url;
     EXPECT_NE(status.message().find(bad.what), absl::string_view::npos) << status;
@@ -100,7 +100,7 @@ TEST(IpcUrlTest, TakesPaths) {
 }
 
 TEST(IpcUrlTest, SaysWhatIsWrong) {
-  const Bad kBad[] = {
+  const Bad bad_urls[] = {
       {"", "expected zmq+ipc://PATH"},
       {"zmq+ipc:/tmp/farm", "expected zmq+ipc://PATH"},
       {"zmq://tmp/farm", "expected zmq+ipc://PATH"},
@@ -109,7 +109,7 @@ TEST(IpcUrlTest, SaysWhatIsWrong) {
       {"zmq+ipc://" + std::string(108, 'x'), "has 108 bytes; a socket's path has at most 107"},
       {std::string("zmq+ipc://a\0b", 13), "zero byte"},
   };
-  for (const Bad& bad : kBad) {
+  for (const Bad& bad : bad_urls) {
     const absl::Status status = ParseIpcUrl(bad.url).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad.url;
     EXPECT_NE(status.message().find(bad.what), absl::string_view::npos) << status;

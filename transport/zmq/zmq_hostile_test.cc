@@ -129,15 +129,20 @@ TEST_F(ZmqHostileTest, GarbageIsShutOut) {
   const ptrdiff_t before = OpenDescriptors();
   std::string noise;
   for (int i = 0; i < 4000; ++i) noise.push_back(static_cast<char>(i * 37 + i / 7));
-  const std::vector<std::string> kGarbage = {
-      "", "\n", "GET / HTTP/1.1\r\nHost: head\r\n\r\n",
-      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", noise, std::string(100'000, '\0'),
-      std::string(100'000, '\xff'),
-      // A greeting, as by the book, then noise.
-      absl::StrCat(std::string("\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL", 16), std::string(48, '\0'),
-                   noise)};
+  const std::string tls_hello("\x16\x03\x01\x02\0\1\0\1\xfc\x03\x03", 11);
+  // As by the book, before noise where the handshake goes on.
+  const std::string greeting =
+      absl::StrCat(std::string("\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL", 16), std::string(48, '\0'));
+  const std::vector<std::string> kinds_of_garbage = {"",
+                                                     "\n",
+                                                     "GET / HTTP/1.1\r\nHost: head\r\n\r\n",
+                                                     tls_hello,
+                                                     noise,
+                                                     std::string(100'000, '\0'),
+                                                     std::string(100'000, '\xff'),
+                                                     absl::StrCat(greeting, noise)};
   for (int round = 0; round < 10; ++round) {
-    for (const std::string& garbage : kGarbage) {
+    for (const std::string& garbage : kinds_of_garbage) {
       RawConnection(master_.url()).Send(garbage);
       RawConnection open(master_.url());
       open.Send(garbage);
@@ -150,8 +155,8 @@ TEST_F(ZmqHostileTest, GarbageIsShutOut) {
 }
 
 TEST_F(ZmqHostileTest, AConnectionThatSaysNothingIsClosed) {
-  std::vector<std::unique_ptr<RawConnection>> silent;
-  for (int i = 0; i < 200; ++i) silent.push_back(std::make_unique<RawConnection>(master_.url()));
+  std::vector<std::unique_ptr<RawConnection>> silent(200);
+  for (auto& connection : silent) connection = std::make_unique<RawConnection>(master_.url());
   EXPECT_TRUE(Echoes(master_, worker_));
   Joined late = Join(master_);
   EXPECT_TRUE(Echoes(master_, late));
@@ -208,13 +213,13 @@ TEST_F(ZmqHostileTest, ANameOfItsOwnIsIgnored) {
 TEST_F(ZmqHostileTest, ControlMessagesOutOfPlaceDoNothing) {
   RawDealer dealer(master_.url());
   const std::string unknown = absl::StrCat(kControlPrefix, "?what");
-  const std::vector<std::string> kControls = {
+  const std::vector<std::string> controls = {
       EncodeControl(ControlKind::kMark, ""), EncodeControl(ControlKind::kMarkReturned, ""),
       EncodeControl(ControlKind::kGoodbyeReturned, ""), unknown, std::string(kControlPrefix)};
-  for (const std::string& control : kControls) dealer.Send(control);
+  for (const std::string& control : controls) dealer.Send(control);
   dealer.Send("hello");
   ASSERT_TRUE(ComesUp(2));
-  for (const std::string& control : kControls) dealer.Send(control);
+  for (const std::string& control : controls) dealer.Send(control);
   EXPECT_EQ(dealer.Receive(master_), EncodeControl(ControlKind::kMarkReturned, ""));
   // None of it has opened a window.
   for (int i = 0; i < 16; ++i) ASSERT_TRUE(master_.Send(PeerId{2}, "x").ok());
@@ -274,8 +279,8 @@ TEST_F(ZmqHostileTest, NobodyIsTakenForGoneWhoComesAtABusyTime) {
   for (size_t i = 0; i < kBusyMessages; ++i) {
     for (int part = 1; part <= 8; ++part) busy.Send(std::string(1000, 'x'), /*more=*/part < 8);
   }
-  std::vector<std::unique_ptr<RawDealer>> dealers;
-  for (int i = 0; i < 200; ++i) dealers.push_back(std::make_unique<RawDealer>());
+  std::vector<std::unique_ptr<RawDealer>> dealers(200);
+  for (auto& dealer : dealers) dealer = std::make_unique<RawDealer>();
   std::thread arrivals([&] {
     for (const auto& dealer : dealers) {
       dealer->Connect(master_.url());
