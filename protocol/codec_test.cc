@@ -121,9 +121,9 @@ TEST(CodecTest, HoldsAMessageToItsLimits) {
 
   // Padding by a field that is not known, which is no error.
   Envelope envelope = SampleEnvelope(Envelope::kDrain);
-  const size_t size = envelope.ByteSizeLong() + 5;  // tag and length
+  const size_t size = envelope.ByteSizeLong() + 6;  // tag and length
   auto& unknown = *envelope.GetReflection()->MutableUnknownFields(&envelope);
-  unknown.AddLengthDelimited(15, std::string(kMaxEnvelopeBytes - size, 'x'));
+  unknown.AddLengthDelimited(100, std::string(kMaxEnvelopeBytes - size, 'x'));
   ASSERT_EQ(envelope.ByteSizeLong(), kMaxEnvelopeBytes);
   EXPECT_EQ(Decode(Raw(envelope)), absl::OkStatus());
   unknown.mutable_field(0)->mutable_length_delimited()->push_back('x');

@@ -120,7 +120,8 @@ absl::Status CheckTask(const protocol::Task& task, PartNames& parts) {
   if (absl::Status bad = CheckIds(task); !bad.ok()) return bad;
   if (task.timeout_ns() < 0) return Refuse("timeout_ns is negative");
   if (task.has_command()) {
-    if (task.function() != 0 || !task.request().empty() || task.request_part() != 0) {
+    if (task.function() != 0 || !task.request().empty() || task.request_part() != 0 ||
+        task.isolation() != protocol::ISOLATION_DEFAULT) {
       return Refuse(": both a function call and a command");
     }
     absl::Status bad = CheckCommand(task.command(), parts);
@@ -128,6 +129,9 @@ absl::Status CheckTask(const protocol::Task& task, PartNames& parts) {
   }
   if (task.function() >= kMaxFunctions) {
     return Refuse("function is ", task.function(), ", not below ", kMaxFunctions);
+  }
+  if (!protocol::Isolation_IsValid(task.isolation())) {
+    return Refuse("isolation is ", static_cast<int>(task.isolation()));
   }
   return CheckPayload("request", task.request(), task.request_part(), parts);
 }
@@ -176,6 +180,34 @@ absl::Status CheckResult(const protocol::TaskResult& result, PartNames& parts) {
   return CheckPayload("reply", result.reply(), result.reply_part(), parts);
 }
 
+absl::Status CheckSlots(uint32_t slots) {
+  if (slots >= 1 && slots <= kMaxSlots) return absl::OkStatus();
+  return Refuse("slots is ", slots, ", not from 1 to ", kMaxSlots);
+}
+
+absl::Status CheckRunId(absl::string_view field, absl::string_view run_id) {
+  if (run_id.empty() || run_id.size() == kRunIdBytes) return absl::OkStatus();
+  return Refuse(field, " has ", run_id.size(), " bytes, not ", kRunIdBytes);
+}
+
+absl::Status CheckHeld(const protocol::Hello& hello) {
+  if (absl::Status bad = CheckRunId("previous_run_id", hello.previous_run_id()); !bad.ok()) {
+    return bad;
+  }
+  if (static_cast<size_t>(hello.held_size()) > kMaxHeldTasks) {
+    return Refuse("held has ", hello.held_size(), " elements, more than ", kMaxHeldTasks);
+  }
+  if (hello.held_size() > 0 && hello.previous_epoch() == 0) {
+    return Refuse("held is there without previous_epoch");
+  }
+  for (int i = 0; i < hello.held_size(); ++i) {
+    if (absl::Status bad = CheckIds(hello.held(i)); !bad.ok()) {
+      return Within(absl::StrCat("held[", i, "]"), bad);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckHello(const protocol::Hello& hello) {
   if (absl::Status bad = CheckText("program_digest", hello.program_digest(), kMaxNameBytes);
       !bad.ok()) {
@@ -189,10 +221,11 @@ absl::Status CheckHello(const protocol::Hello& hello) {
     if (bad.ok() && hello.functions(i).empty()) bad = Refuse(" is empty");
     if (!bad.ok()) return Refuse("functions[", i, "]", bad.message());
   }
-  if (hello.slots() == 0 || hello.slots() > kMaxSlots) {
-    return Refuse("slots is ", hello.slots(), ", not from 1 to ", kMaxSlots);
+  if (absl::Status bad = CheckSlots(hello.slots()); !bad.ok()) return bad;
+  if (absl::Status bad = CheckText("hostname", hello.hostname(), kMaxNameBytes); !bad.ok()) {
+    return bad;
   }
-  return CheckText("hostname", hello.hostname(), kMaxNameBytes);
+  return CheckHeld(hello);
 }
 
 absl::Status CheckWelcome(const protocol::Welcome& welcome) {
@@ -207,7 +240,7 @@ absl::Status CheckWelcome(const protocol::Welcome& welcome) {
   if (welcome.heartbeat_interval_ns() >= welcome.lease_ns()) {
     return Refuse("heartbeat_interval_ns is not shorter than lease_ns");
   }
-  return absl::OkStatus();
+  return CheckRunId("run_id", welcome.run_id());
 }
 
 absl::Status CheckReject(const protocol::Reject& reject) {
@@ -262,6 +295,8 @@ absl::Status CheckBody(const protocol::Envelope& envelope, PartNames& parts) {
       return CheckRefs(envelope.recalled().tasks(), 0);
     case protocol::Envelope::kGoodbye:
       return CheckText("reason", envelope.goodbye().reason(), kMaxTextBytes);
+    case protocol::Envelope::kCapacity:
+      return CheckSlots(envelope.capacity().slots());
     case protocol::Envelope::kHeartbeat:
     case protocol::Envelope::kDrain:
     case protocol::Envelope::BODY_NOT_SET:

@@ -98,6 +98,40 @@ TEST(CheckEnvelopeTest, ChecksHello) {
             "hello.functions has 4097 elements, more than 4096");
 }
 
+TEST(CheckEnvelopeTest, ChecksWhatAWorkerHolds) {
+  const auto wrong = [](auto change) {
+    return Wrong(Envelope::kHello, [&](Envelope& e) { change(*e.mutable_hello()); });
+  };
+  EXPECT_EQ(wrong([](auto& hello) { hello.clear_previous_run_id(); }), "");
+  EXPECT_EQ(wrong([](auto& hello) { hello.set_previous_run_id("short"); }),
+            "hello.previous_run_id has 5 bytes, not 16");
+  EXPECT_EQ(wrong([](auto& hello) { hello.clear_previous_epoch(); }),
+            "hello.held is there without previous_epoch");
+  EXPECT_EQ(wrong([](auto& hello) { hello.mutable_held(1)->set_id(0); }), "hello.held[1].id is 0");
+  EXPECT_EQ(wrong([](auto& hello) { hello.mutable_held(0)->set_attempt(0); }),
+            "hello.held[0].attempt is 0");
+  const auto holding = [](size_t count) {
+    return [count](auto& hello) {
+      hello.clear_held();
+      for (size_t i = 1; i <= count; ++i) {
+        hello.add_held()->set_id(i);
+        hello.mutable_held()->rbegin()->set_attempt(1);
+      }
+    };
+  };
+  EXPECT_EQ(wrong(holding(kMaxHeldTasks)), "");
+  EXPECT_EQ(wrong(holding(kMaxHeldTasks + 1)), "hello.held has 32769 elements, more than 32768");
+}
+
+TEST(CheckEnvelopeTest, ChecksCapacity) {
+  const auto wrong = [](uint32_t slots) {
+    return Wrong(Envelope::kCapacity, [&](Envelope& e) { e.mutable_capacity()->set_slots(slots); });
+  };
+  EXPECT_EQ(wrong(1), "");
+  EXPECT_EQ(wrong(0), "capacity.slots is 0, not from 1 to 4096");
+  EXPECT_EQ(wrong(kMaxSlots + 1), "capacity.slots is 4097, not from 1 to 4096");
+}
+
 TEST(CheckEnvelopeTest, ChecksWelcome) {
   const auto wrong = [](int64_t heartbeat_ns, int64_t lease_ns) {
     return Wrong(Envelope::kWelcome, [&](Envelope& e) {
@@ -118,6 +152,11 @@ TEST(CheckEnvelopeTest, ChecksWelcome) {
             "welcome.heartbeat_interval_ns is not shorter than lease_ns");
   EXPECT_EQ(wrong(kMinHeartbeatNs, -1),
             "welcome.heartbeat_interval_ns is not shorter than lease_ns");
+  const auto run_id = [](const char* id) {
+    return Wrong(Envelope::kWelcome, [&](Envelope& e) { e.mutable_welcome()->set_run_id(id); });
+  };
+  EXPECT_EQ(run_id(""), "");
+  EXPECT_EQ(run_id("0123456789abcdefg"), "welcome.run_id has 17 bytes, not 16");
 }
 
 TEST(CheckEnvelopeTest, ChecksReject) {
@@ -162,6 +201,8 @@ TEST(CheckEnvelopeTest, ChecksTasks) {
   EXPECT_EQ(WrongTask([](auto& task) { task.set_function(kMaxFunctions); }),
             "assign.tasks[1].function is 4096, not below 4096");
   EXPECT_EQ(WrongTask([](auto& task) { task.clear_request(); }), "");
+  EXPECT_EQ(WrongTask([](auto& task) { task.set_isolation(static_cast<protocol::Isolation>(3)); }),
+            "assign.tasks[1].isolation is 3");
 }
 
 TEST(CheckEnvelopeTest, ChecksCommands) {
@@ -169,6 +210,7 @@ TEST(CheckEnvelopeTest, ChecksCommands) {
     return WrongTask([&](auto& task) {
       task.clear_function();
       task.clear_request();
+      task.clear_isolation();
       task.mutable_command()->add_argv("true");
       task.mutable_command()->add_env()->set_name("A");
       change(task);

@@ -2,6 +2,7 @@
 #define TASKFARM_PROTOCOL_IDS_H_
 
 #include <cstdint>
+#include <utility>
 
 namespace taskfarm {
 
@@ -18,6 +19,24 @@ enum class Attempt : uint32_t {};
 constexpr uint64_t Value(TaskId id) { return static_cast<uint64_t>(id); }
 constexpr uint64_t Value(WorkerId id) { return static_cast<uint64_t>(id); }
 constexpr uint32_t Value(Attempt attempt) { return static_cast<uint32_t>(attempt); }
+
+// Who a task is in every run of a journalled job: a hash of its id or of what it runs. Zero: none.
+struct TaskKey {
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  explicit operator bool() const { return (high | low) != 0; }
+  friend bool operator==(const TaskKey& a, const TaskKey& b) {
+    return a.high == b.high && a.low == b.low;
+  }
+  friend bool operator<(const TaskKey& a, const TaskKey& b) {
+    return a.high != b.high ? a.high < b.high : a.low < b.low;
+  }
+  template <typename H>
+  friend H AbslHashValue(H h, const TaskKey& key) {
+    return H::combine(std::move(h), key.high, key.low);
+  }
+};
 
 // How a task ended, for good.
 enum class Outcome : uint8_t {

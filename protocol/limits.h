@@ -37,6 +37,8 @@ inline constexpr size_t kCommandStringBytes = 16;
 // Numbers. The heartbeat is shorter than the lease.
 inline constexpr size_t kMaxFunctions = 4096;
 inline constexpr uint32_t kMaxSlots = 4096;
+inline constexpr size_t kMaxHeldTasks = 32768;  // told in Hello
+inline constexpr size_t kRunIdBytes = 16;
 inline constexpr uint64_t kMaxOutputLimitBytes = uint64_t{256} << 20;  // of each of stdout, stderr
 inline constexpr int64_t kMinHeartbeatNs = 1'000'000;                  // 1 ms
 inline constexpr int64_t kMaxLeaseNs = 86'400'000'000'000;             // 1 day

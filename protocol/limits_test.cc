@@ -32,6 +32,7 @@ const std::map<std::string, uint64_t> kLimits = {
     LIMIT(kCommandStringBytes), LIMIT(kMaxFunctions),
     LIMIT(kMaxSlots),           LIMIT(kMaxOutputLimitBytes),
     LIMIT(kMinHeartbeatNs),     LIMIT(kMaxLeaseNs),
+    LIMIT(kMaxHeldTasks),       LIMIT(kRunIdBytes),
 };
 #undef LIMIT
 

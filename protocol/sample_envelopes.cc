@@ -27,7 +27,8 @@ const char kAssign[] = R"(
         name: "sort it"
       }
     }
-    tasks { id: 8 attempt: 2 priority: 5 timeout_ns: 1 function: 3 request: "\x08\x96\x01" }
+    tasks { id: 8 attempt: 2 priority: 5 timeout_ns: 1 function: 3 request: "\x08\x96\x01"
+            isolation: PROCESS key_high: 21 key_low: 22 }
     tasks { id: 9 attempt: 1 request: "x" }
   })";
 
@@ -60,9 +61,13 @@ const std::map<Envelope::BodyCase, std::string>& Bodies() {
            functions: "Square(demo.Number) -> demo.Number"
            functions: "Sum(demo.Chunk) -> demo.Total"
            slots: 8 hostname: "h\303\266st-1" pid: 4711
+           previous_epoch: 77 previous_run_id: "0123456789abcdef"
+           held { id: 5 attempt: 1 key_high: 11 key_low: 12 }
+           held { id: 6 attempt: 2 }
          })"},
       {Envelope::kWelcome,
-       "welcome { worker_id: 3 heartbeat_interval_ns: 1000000000 lease_ns: 10000000000 }"},
+       "welcome { worker_id: 3 heartbeat_interval_ns: 1000000000 lease_ns: 10000000000 "
+       "run_id: '0123456789abcdef' }"},
       {Envelope::kReject, "reject { reason: PROGRAM_DIGEST text: 'other functions' }"},
       {Envelope::kAssign, kAssign},
       {Envelope::kResult, kResult},
@@ -73,6 +78,7 @@ const std::map<Envelope::BodyCase, std::string>& Bodies() {
       {Envelope::kRecalled, "recalled { recall_id: 4 tasks { id: 8 attempt: 2 } }"},
       {Envelope::kDrain, "drain { }"},
       {Envelope::kGoodbye, "goodbye { reason: 'the job is over' evicted: true }"},
+      {Envelope::kCapacity, "capacity { slots: 3 }"},
   };
   return bodies;
 }

@@ -14,10 +14,18 @@
 
 namespace taskfarm {
 
+// Where a function runs.
+enum class Isolation : uint8_t {
+  kDefault = 0,  // as the worker's own flags say
+  kThread = 1,
+  kProcess = 2,  // in a process of its own, which may crash, hang or leave
+};
+
 // A call of the registered function with this place in the program's sorted list.
 struct FunctionWork {
   uint32_t function = 0;
   absl::Cord request;  // the serialized request message
+  Isolation isolation = Isolation::kDefault;
 };
 
 // A command for a process of its own.
@@ -36,6 +44,7 @@ struct TaskWork {
   Attempt attempt{};
   int32_t priority = 0;
   absl::Duration timeout = absl::InfiniteDuration();  // of this attempt, from its start
+  TaskKey key;                                        // none without a journal
   std::variant<FunctionWork, CommandWork> work;
 };
 

@@ -27,6 +27,11 @@ static_assert(static_cast<int>(Outcome::kCancelled) == protocol::CANCELLED);
 static_assert(static_cast<int>(Outcome::kTimedOut) == protocol::TIMED_OUT);
 static_assert(static_cast<int>(Outcome::kCrashed) == protocol::CRASHED);
 
+// So has isolation.
+static_assert(static_cast<int>(Isolation::kDefault) == protocol::ISOLATION_DEFAULT);
+static_assert(static_cast<int>(Isolation::kThread) == protocol::THREAD);
+static_assert(static_cast<int>(Isolation::kProcess) == protocol::PROCESS);
+
 // On the wire 0 is no timeout.
 int64_t WireTimeout(absl::Duration timeout) {
   if (timeout == absl::InfiniteDuration()) return 0;
@@ -121,8 +126,11 @@ void AddTask(const TaskWork& task, protocol::Assign& assign, Message& message) {
   wire.set_attempt(Value(task.attempt));
   wire.set_priority(task.priority);
   wire.set_timeout_ns(WireTimeout(task.timeout));
+  wire.set_key_high(task.key.high);
+  wire.set_key_low(task.key.low);
   if (const auto* work = std::get_if<FunctionWork>(&task.work)) {
     wire.set_function(work->function);
+    wire.set_isolation(static_cast<protocol::Isolation>(work->isolation));
     wire.set_request_part(AddPayload(
         work->request, [&] { return wire.mutable_request(); }, message));
   } else {
@@ -196,12 +204,14 @@ TaskWork TaskFromWire(const protocol::Task& task, const Message& message) {
   work.attempt = Attempt{task.attempt()};
   work.priority = task.priority();
   if (task.timeout_ns() != 0) work.timeout = absl::Nanoseconds(task.timeout_ns());
+  work.key = TaskKey{task.key_high(), task.key_low()};
   if (task.has_command()) {
     CommandFromWire(task.command(), message, work.work.emplace<CommandWork>());
   } else {
     auto& call = work.work.emplace<FunctionWork>();
     call.function = task.function();
     call.request = GetPayload(task.request(), task.request_part(), message);
+    call.isolation = static_cast<Isolation>(task.isolation());
   }
   return work;
 }

@@ -86,13 +86,17 @@ TEST(TaskCodecTest, GivesBackACall) {
     TaskWork task = Call(absl::Cord(std::string(bytes, 'x')));
     task.priority = -12;
     task.timeout = absl::Milliseconds(1500);
+    task.key = TaskKey{1, 2};
+    std::get<FunctionWork>(task.work).isolation = Isolation::kProcess;
     const TaskWork back = Travel(task);
     EXPECT_EQ(back.task, TaskId{7});
     EXPECT_EQ(back.attempt, Attempt{2});
     EXPECT_EQ(back.priority, -12);
     EXPECT_EQ(back.timeout, absl::Milliseconds(1500));
     ASSERT_TRUE(std::holds_alternative<FunctionWork>(back.work));
+    EXPECT_EQ(back.key, (TaskKey{1, 2}));
     EXPECT_EQ(std::get<FunctionWork>(back.work).function, 3);
+    EXPECT_EQ(std::get<FunctionWork>(back.work).isolation, Isolation::kProcess);
     EXPECT_EQ(std::get<FunctionWork>(back.work).request, std::get<FunctionWork>(task.work).request);
   }
 }

@@ -6,7 +6,8 @@
 #include <cstdio>
 
 #include "absl/strings/match.h"
-#include "absl/time/clock.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 namespace taskfarm::mpi {
@@ -24,7 +25,7 @@ TEST(StatusOfMpiTest, SaysWhatFailedAndWhy) {
 void Hang() {
   std::printf("a last line without an end");  // in the buffer of stdout
   const ExitWatchdog watchdog(absl::Milliseconds(10));
-  absl::SleepFor(absl::Minutes(10));
+  absl::Notification().WaitForNotification();
 }
 
 TEST(ExitWatchdogDeathTest, EndsAHangingProcessWithTheStatusSet) {
