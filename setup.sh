@@ -10,7 +10,7 @@ readonly REQUIREMENTS=(
   "Abseil: libabsl-dev"
   "ZeroMQ: libzmq3-dev cppzmq-dev"
   "MPI (MPICH): mpich libmpich-dev"
-  "JSON, PNG, hashing: nlohmann-json3-dev libpng-dev libxxhash-dev"
+  "JSON, PNG, hashing, checksums: nlohmann-json3-dev libpng-dev libxxhash-dev libisal-dev"
   "tests and benchmarks: libgtest-dev libgmock-dev libbenchmark-dev"
   "tests and scripts run: python3 procps iproute2"
   "source checks: git clang-format-14 clang-tidy-14 shellcheck"

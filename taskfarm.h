@@ -8,7 +8,7 @@
 //   taskfarm::Main           the program's main(): flags, transport, master or worker
 //   taskfarm::Client         Submit, Map, SubmitCommand, WaitForWorkers
 //   taskfarm::Future, Done   results
-//   taskfarm::TaskOptions    timeout, priority, retries of a task
+//   taskfarm::TaskOptions    timeout, priority, retries, isolation of a task
 //   taskfarm::TaskReport     how a task went: outcome, worker, attempts, times
 
 #include "client/client.h"        // IWYU pragma: export

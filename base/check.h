@@ -21,6 +21,26 @@
 // be used from any thread. A program that includes another library's CHECK (glog) first keeps that
 // one.
 
+namespace taskfarm {
+
+// While it lives, a CHECK that fails in this thread prints this line too: what was going on. Of
+// several, the one made last.
+class CheckContext {
+ public:
+  explicit CheckContext(std::string line);
+  CheckContext(const CheckContext&) = delete;
+  CheckContext& operator=(const CheckContext&) = delete;
+  ~CheckContext();
+
+  const std::string& line() const { return line_; }
+
+ private:
+  const std::string line_;
+  const CheckContext* const outer_;
+};
+
+}  // namespace taskfarm
+
 namespace taskfarm::check_internal {
 
 // Collects the message of a failed check; its destructor prints it and aborts.

@@ -98,5 +98,15 @@ TEST(CheckDeathTest, PrintsTheStatusThatIsNotOk) {
   EXPECT_DEATH(CHECK_OK(Missing()), "Missing\\(\\) is OK \\(NOT_FOUND: no seven\\)");
 }
 
+TEST(CheckDeathTest, SaysWhatWasGoingOn) {
+  const CheckContext outer("doing this");
+  EXPECT_DEATH(CHECK(false), "CHECK failed: false \ndoing this\n");
+  {
+    const CheckContext inner("doing that");
+    EXPECT_DEATH(CHECK(false), "CHECK failed: false \ndoing that\n");
+  }
+  EXPECT_DEATH(CHECK(false), "CHECK failed: false \ndoing this\n");
+}
+
 }  // namespace
 }  // namespace taskfarm

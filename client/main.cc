@@ -12,6 +12,8 @@
 #include "farm/farm.h"
 #include "farm/farm_flags.h"
 #include "farm/program.h"
+#include "flags/parse.h"
+#include "worker/isolated/isolated_process.h"
 
 ABSL_FLAG(bool, worker, false, "be a worker of the master at --transport");
 
@@ -55,10 +57,17 @@ absl::Status CheckArguments(const MainOptions& options, const CommandLine& line)
       absl::StrCat("unexpected argument '", line.positional[0], "'; --help lists the flags"));
 }
 
+// A process that runs functions for a worker: only their flags matter, which are the worker's.
+[[noreturn]] void RunIsolated(int argc, char** argv) {
+  ParseCommandLine(std::vector<absl::string_view>(argv + 1, argv + argc)).IgnoreError();
+  ServeIsolatedCalls(ProgramRegistry());
+}
+
 }  // namespace
 
 int MainWithTransports(int argc, char** argv, const std::function<absl::Status(Client&)>& body,
                        const MainOptions& options, std::vector<TransportFactory> transports) {
+  if (IsIsolatedProcess()) RunIsolated(argc, argv);
   Program program(argc, argv);
   if (!program.Start(options.usage.empty() ? program.name() : options.usage)) {
     return program.exit_status();

@@ -327,8 +327,10 @@ void CommandJob::Impl::WriteFinished(TaskQueue& queue) {
 void CommandJob::Impl::Write(TaskQueue& queue, const FinishedTask& finished) {
   const TaskReport& report = finished.report;
   summary_.Add(finished.task.id, finished.task.title, report);
-  NoteOutput(queue,
-             output_.WriteTask(report.command.standard_output, report.command.standard_error));
+  if (!report.from_journal) {
+    NoteOutput(queue,
+               output_.WriteTask(report.command.standard_output, report.command.standard_error));
+  }
   if (results_ != nullptr) NoteResults(results_->Add(finished.task.id, report));
   // The farm has ended: no use to read on.
   if (report.outcome == Outcome::kLost) StopReading();

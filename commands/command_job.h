@@ -46,6 +46,9 @@ struct CommandJobOptions {
 //   comes, and the lines around it are run.
 // - Interrupts: at the first nothing more is read or submitted and the farm is drained, so that
 //   running tasks finish; at the second they are cancelled. Either way all that ended is written.
+// - What ended in an earlier run of the job (see Journal) is in the results and the summary, but
+// its
+//   outputs are not written again.
 // - If outputs cannot be written any more (closed pipe), the farm is drained. If results cannot
 //   (full disk), the job goes on. Both are said at once.
 class CommandJob {

@@ -204,9 +204,28 @@ TEST_F(CommandJobTest, SubmitsWhatTheLineSays) {
   EXPECT_EQ(first.cwd, "/");
   EXPECT_EQ(first.env.size(), 1u);
   EXPECT_EQ(first.name, "x");
+  EXPECT_EQ(requests[0].options.id, "x");
   EXPECT_EQ(first.output_limit_bytes, 1000u);
   EXPECT_EQ(requests[1].options.retries, 5u);
   EXPECT_EQ(std::get<CommandWork>(requests[1].work).name, "2");
+  EXPECT_EQ(requests[1].options.id, "") << "a line's number is not who the task is";
+}
+
+TEST_F(CommandJobTest, WhatEndedInAnEarlierRunIsInTheResultsOnly) {
+  options_.tasks = MakeTestFile("tasks.txt", "echo before\necho now\n");
+  options_.results = TestPath("resumed.jsonl");
+  farm_ = std::make_unique<FakeTaskQueue>(FakeTaskQueue::Options{},
+                                          [](const TaskRequest& request, TaskReport& report) {
+                                            RunFakeCommand(request, report);
+                                            report.from_journal = request.tag == 0;
+                                          });
+  EXPECT_EQ(RunJob(), kExitOk);
+  EXPECT_EQ(stdout_, "now\n");
+  EXPECT_TRUE(absl::StartsWith(stderr_, "taskfarm: 2 tasks: 2 ok; 1 in an earlier run; "))
+      << stderr_;
+  const std::string results = ReadTestFile(options_.results);
+  EXPECT_EQ(LinesOf(results).size(), 2u);
+  EXPECT_TRUE(absl::StrContains(results, "before")) << results;
 }
 
 // ---- Wrong input.

@@ -38,7 +38,11 @@ std::string DescribeFailure(const TaskReport& report) {
 void Summary::Add(absl::string_view id, absl::string_view title, const TaskReport& report) {
   ++done_;
   ++counts_[static_cast<size_t>(report.outcome)];
-  if (Value(report.worker) != 0) workers_.insert(report.worker);
+  if (report.from_journal) {
+    ++from_journal_;
+  } else if (Value(report.worker) != 0) {
+    workers_.insert(report.worker);
+  }
   if (report.outcome == Outcome::kOk || report.outcome == Outcome::kCancelled) return;
   if (named_.size() == kMaxNamed) {
     ++not_named_;
@@ -57,10 +61,12 @@ std::vector<std::string> Summary::Lines(const Rest& rest) const {
     absl::StrAppend(&first, separator, count(outcome), " ", OutcomeName(outcome));
     separator = ", ";
   }
+  if (from_journal_ > 0) absl::StrAppend(&first, "; ", from_journal_, " in an earlier run");
   absl::StrAppend(&first, "; ", DurationText(rest.elapsed));
-  if (done_ > 0 && rest.elapsed > absl::ZeroDuration()) {
+  const uint64_t ran = done_ - from_journal_;
+  if (ran > 0 && rest.elapsed > absl::ZeroDuration()) {
     const double seconds = absl::ToDoubleSeconds(rest.elapsed);
-    absl::StrAppend(&first, ", ", RateText(static_cast<double>(done_) / seconds), "/s");
+    absl::StrAppend(&first, ", ", RateText(static_cast<double>(ran) / seconds), "/s");
   }
   absl::StrAppend(&first, "; ", Count(workers_.size(), "worker", "workers"));
   if (rest.workers_lost > 0) absl::StrAppend(&first, ", ", rest.workers_lost, " lost");

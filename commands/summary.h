@@ -42,9 +42,10 @@ class Summary {
  private:
   std::array<uint64_t, 7> counts_ = {};  // by outcome
   uint64_t done_ = 0;
+  uint64_t from_journal_ = 0;
   std::vector<std::string> named_;
   uint64_t not_named_ = 0;
-  absl::flat_hash_set<WorkerId> workers_;  // that ended a task
+  absl::flat_hash_set<WorkerId> workers_;  // that ended a task in this run
 };
 
 // Why the task is not ok, e.g. "failed, exit code 3", "crashed, signal 9 (Killed)".

@@ -42,6 +42,17 @@ TEST(SummaryTest, AllOk) {
   EXPECT_EQ(summary.failed(), 0u);
 }
 
+TEST(SummaryTest, WhatRanBeforeIsNotInTheRate) {
+  Summary summary;
+  for (int i = 0; i < 30; ++i) {
+    TaskReport report = Report(Outcome::kOk, i < 20 ? 7 : 1);
+    report.from_journal = i < 20;
+    summary.Add("x", "true", report);
+  }
+  EXPECT_EQ(summary.Lines(Took(absl::Seconds(10))),
+            Lines{"30 tasks: 30 ok; 20 in an earlier run; 10s, 1.0/s; 1 worker"});
+}
+
 TEST(SummaryTest, Nothing) {
   EXPECT_EQ(Summary().Lines(Took(absl::ZeroDuration())), Lines{"0 tasks; 0.00s; 0 workers"});
 }

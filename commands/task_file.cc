@@ -159,7 +159,11 @@ absl::StatusOr<CommandTask> TaskFile::Parse(absl::string_view line) {
     SetShellCommand(line, task);
   }
   const bool own_id = !task.id.empty();
-  if (!own_id) task.id = absl::StrCat(lines_.line());
+  if (own_id) {
+    task.options.id = task.id;
+  } else {
+    task.id = absl::StrCat(lines_.line());
+  }
   if (absl::Status bad = FinishCommandTask(task); !bad.ok()) return bad;
   // The first pass has seen to it that ids are unique; lines of plain text are.
   if (json_ && !checked_) {

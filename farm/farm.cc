@@ -2,20 +2,25 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "journal/posix_disk.h"
 #include "master/master.h"
 #include "transport/clock.h"
 #include "transport/inproc/inproc_transport.h"
+#include "transport/mpi/launch.h"
 
 namespace taskfarm {
 namespace {
 
 // How long a master's last messages may take to leave.
 constexpr absl::Duration kLinger = absl::Seconds(5);
+constexpr size_t kMaxNamesSaid = 10;
 
 std::string Hostname() {
   char name[256] = "";
@@ -75,10 +80,65 @@ absl::Status Farm::OpenForLoop() {
     opened_ = *std::move(opened);
     alone_ = true;
   }
+  if (opened_.role == Role::kMaster && UrlScheme(options.url).value() == "mpi") SayMpiMode();
   if (opened_.role == Role::kMaster && UrlScheme(options.url).value() == "inproc") {
     opened_.expected_peers = options_.workers;
   }
+  const bool journalled = opened_.role == Role::kMaster && !options_.journal.empty();
+  return journalled ? OpenJournal() : absl::OkStatus();
+}
+
+void Farm::SayMpiMode() const {
+  const auto launch =
+      DetectMpiLaunch([](const char* name) -> const char* { return std::getenv(name); });
+  if (!options_.log || (launch && launch->tolerant)) return;
+  options_.log(absl::StrCat("mpi: ", opened_.expected_peers,
+                            " workers; if a rank dies the run ends (under tools/mpiexec_tolerant "
+                            "it goes on)"));
+}
+
+absl::Status Farm::OpenJournal() {
+  PosixDiskOptions disk_options;
+  disk_options.owner = absl::StrCat("process ", getpid(), " on ", Hostname());
+  absl::StatusOr<std::unique_ptr<Disk>> disk =
+      OpenPosixDisk(options_.journal, std::move(disk_options));
+  if (!disk.ok()) return disk.status();
+  JournalOptions options;
+  options.durability = options_.durability;
+  options.repair = options_.repair_journal;
+  options.random_run_id = options_.random_run_id;
+  options.hostname = Hostname();
+  options.pid = getpid();
+  options.now = Clock::Real().Now();
+  options.wake = [transport = opened_.transport.get()] { transport->Wake(); };
+  absl::StatusOr<std::unique_ptr<Journal>> journal =
+      Journal::Open(*std::move(disk), std::move(options));
+  if (!journal.ok()) return journal.status();
+  journal_ = *std::move(journal);
+  const RecoveryReport& found = journal_->recovery();
+  for (const std::string& line : found.lines) options_.log(line);
+  if (found.finished_tasks > 0) {
+    options_.log(absl::StrCat(options_.journal, ": ", found.finished_tasks,
+                              found.finished_tasks == 1 ? " task has" : " tasks have",
+                              " ended in earlier runs and will not run again"));
+  }
   return absl::OkStatus();
+}
+
+// Names what the journal has and the job has not any more.
+void Farm::SayWhatIsLeftOver() {
+  if (journal_ == nullptr || journal_->unseen() == 0 || inbox_->drained()) return;
+  std::vector<std::string> names;
+  const absl::Status read =
+      journal_->ForEachUnseen([&names](const TaskKey&, absl::string_view name) {
+        names.push_back(absl::StrCat("\"", name, "\""));
+        return names.size() < kMaxNamesSaid;
+      });
+  if (!read.ok()) return options_.log(read.message());
+  options_.log(absl::StrCat(options_.journal, ": ", journal_->unseen(), " of its tasks ",
+                            journal_->unseen() == 1 ? "is" : "are",
+                            " not in this job any more: ", absl::StrJoin(names, ", "),
+                            journal_->unseen() > names.size() ? ", ..." : ""));
 }
 
 void Farm::Loop() {
@@ -93,20 +153,26 @@ void Farm::Loop() {
   if (role == Role::kMaster) {
     RunMaster();
   } else {
-    loop_status_ = worker_.Run(MakeWorkerOptions(), *options_.registry, opened_.transport.get());
+    loop_status_ = worker_.Run(MakeWorkerOptions(), options_.isolation, *options_.registry,
+                               opened_.transport.get());
   }
 }
 
 void Farm::RunMaster() {
   MasterOptions options;
   options.scheduler.lease = options_.lease;
+  options.scheduler.crash_limit = options_.crash_limit;
+  const std::string scheme = UrlScheme(opened_.url).value_or("");
+  const bool inproc = scheme == "inproc";
+  if (inproc || scheme == "mpi") options.only_workers = opened_.expected_peers;
+  options.speculate = options_.speculate;
+  options.journal = journal_.get();
   options.heartbeat_interval = options_.lease / 10;
   options.epoch = options_.epoch;
   options.program_digest = options_.registry->Digest();
   options.functions = options_.registry->Signatures();
   options.log = options_.log;
   Master master(options, opened_.transport.get(), inbox_.get(), &Clock::Real());
-  const bool inproc = UrlScheme(opened_.url).value_or("") == "inproc";
   std::vector<WorkerRunner> runners(inproc ? static_cast<size_t>(options_.workers) : 0);
   std::vector<std::thread> workers;
   for (WorkerRunner& runner : runners) {
@@ -116,6 +182,8 @@ void Farm::RunMaster() {
   }
   loop_status_ = master.status();
   inbox_->ClearWake();
+  if (loop_status_.ok()) SayWhatIsLeftOver();
+  journal_.reset();
   const absl::Status closed = opened_.transport->Close(kLinger);
   if (loop_status_.ok() && !closed.ok() && !absl::IsDeadlineExceeded(closed)) {
     loop_status_ = closed;
@@ -130,8 +198,8 @@ void Farm::RunInprocWorker(WorkerRunner& runner) {
   options.role = Role::kWorker;
   absl::StatusOr<OpenedTransport> opened = OpenTransport(options, transports_);
   CHECK_OK(opened.status());
-  const absl::Status status =
-      runner.Run(MakeWorkerOptions(), *options_.registry, opened->transport.get());
+  const absl::Status status = runner.Run(MakeWorkerOptions(), options_.isolation,
+                                         *options_.registry, opened->transport.get());
   if (!status.ok() && options_.log) {
     options_.log(absl::StrCat("a worker thread ended: ", status.message()));
   }
@@ -148,8 +216,10 @@ WorkerOptions Farm::MakeWorkerOptions() const {
   const std::string scheme = UrlScheme(options_.url).value_or("");
   const bool started_together = scheme == "inproc" || scheme == "mpi";
   options.reconnects = !started_together;
+  options.leave_with_lost_slots = !started_together;
   // Coming and going is news only for workers that are started one by one.
   if (!started_together) options.log = options_.log;
+  options.warn = options_.log;
   return options;
 }
 

@@ -14,7 +14,9 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "farm/worker_runner.h"
+#include "journal/journal.h"
 #include "master/task_inbox.h"
+#include "protocol/task.h"
 #include "transport/inproc/inproc_network.h"
 #include "transport/open_transport.h"
 #include "worker/registry.h"
@@ -24,14 +26,21 @@ namespace taskfarm {
 
 struct FarmOptions {
   std::string url = "inproc:";
-  Role role = Role::kMaster;  // mpi: ignored, the rank decides
-  int workers = 1;            // inproc: worker threads started with the master
-  uint32_t slots = 1;         // of each worker started here
+  Role role = Role::kMaster;                 // mpi: ignored, the rank decides
+  int workers = 1;                           // inproc: worker threads started with the master
+  uint32_t slots = 1;                        // of each worker started here
+  Isolation isolation = Isolation::kThread;  // of functions, where a task does not say
   absl::Duration lease = absl::Seconds(10);
   absl::Duration master_patience = absl::Seconds(60);
   const Registry* registry = nullptr;          // outlives the farm
   std::vector<TransportFactory> transports;    // what the binary links beside inproc
   uint64_t epoch = 1;                          // random, so that no two masters have the same
+  std::string random_run_id;                   // kRunIdBytes, for a new journal
+  std::string journal;                         // directory of the master's journal; empty: none
+  Durability durability = Durability::kGroup;  // of the journal
+  bool repair_journal = false;
+  bool speculate = false;    // a second copy of a straggler at the tail of the job
+  uint32_t crash_limit = 5;  // losses of whatever runs a task before it is given up
   std::function<void(absl::string_view)> log;  // one line for a person; any thread
 };
 
@@ -43,8 +52,9 @@ struct FarmOptions {
 // with the user. Threads: RequestDrain() from any; the others from the one that called Open().
 class Farm {
  public:
-  // Opens the transport and starts the loop. InvalidArgument, NotFound, AlreadyExists or
-  // PermissionDenied: the URL cannot be used, with the reason.
+  // Opens the transport and the journal and starts the loop. InvalidArgument, NotFound,
+  // AlreadyExists, PermissionDenied or FailedPrecondition: the URL or the journal cannot be used,
+  // with the reason. DataLoss: the journal is damaged.
   static absl::StatusOr<std::unique_ptr<Farm>> Open(FarmOptions options);
 
   // Close() if that was not called.
@@ -67,6 +77,9 @@ class Farm {
   // A worker: finish what runs, hand back the rest, leave. No effect on a master.
   void RequestDrain();
 
+  // A worker, after Close(): see WorkerRunner.
+  bool wants_restart() const { return worker_.wants_restart(); }
+
   // A master: ends what is left as cancelled, tells the workers that the job is over, waits for
   // the loop. A worker: waits until the master ends the job, or it was drained. Returns how the
   // loop ended. `exit_status` is what the process is going to exit with if all is well.
@@ -76,6 +89,9 @@ class Farm {
   explicit Farm(FarmOptions options);
   void Loop();
   absl::Status OpenForLoop();
+  void SayMpiMode() const;
+  absl::Status OpenJournal();
+  void SayWhatIsLeftOver();
   void RunMaster();
   void RunInprocWorker(WorkerRunner& runner);
   WorkerOptions MakeWorkerOptions() const;
@@ -89,6 +105,7 @@ class Farm {
   OpenedTransport opened_;
   absl::Status open_status_;
   bool alone_ = false;
+  std::unique_ptr<Journal> journal_;  // of a master; of the loop's thread
   absl::Notification opened_done_;
 
   WorkerRunner worker_;       // runs in the role of a worker only

@@ -10,6 +10,8 @@
 #include "absl/random/random.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "protocol/limits.h"
+#include "protocol/task.h"
 #include "transport/mpi/launch.h"
 
 ABSL_FLAG(std::string, transport, "",
@@ -20,6 +22,10 @@ ABSL_FLAG(int, workers, 0, "worker threads of inproc:; default: what the program
 ABSL_FLAG(int, slots, 0,
           "tasks a worker runs at a time; default: the cores of the machine, shared among the "
           "workers started together on it");
+ABSL_FLAG(std::string, isolation, "thread",
+          "where a worker started here runs the program's functions unless a task says: thread, in "
+          "the worker's own process; or process, in one process a slot, whose crash or timeout "
+          "costs that attempt only");
 ABSL_FLAG(int, min_workers, -1,
           "start when so many workers are there; default: all that were started together with "
           "the master, else 1");
@@ -27,6 +33,21 @@ ABSL_FLAG(absl::Duration, lease, absl::Seconds(10),
           "silence after which a worker, or the master, counts as lost");
 ABSL_FLAG(absl::Duration, master_patience, absl::Seconds(60),
           "how long a worker looks for a master before it gives up");
+
+ABSL_FLAG(int, crash_limit, 5,
+          "how often whatever runs a task (its worker, its process) may be lost before the task is "
+          "given up as crashed");
+ABSL_FLAG(bool, speculate, false,
+          "when nothing is left to start, run a second copy of a task that takes much longer than "
+          "others of its kind; the first result counts");
+ABSL_FLAG(std::string, journal, "",
+          "directory where the master records what has ended: run the same job again with it, and "
+          "it goes on where it was");
+ABSL_FLAG(
+    std::string, durability, "group",
+    "of the journal: group (on the disk within 5 ms, together), each (as soon as it comes) or "
+    "none (survives the end of the master, not of the machine)");
+ABSL_FLAG(bool, repair, false, "of a damaged journal, keep what is sound and go on with that");
 
 namespace taskfarm {
 namespace {
@@ -61,6 +82,27 @@ absl::StatusOr<std::string> UrlFromFlags(const std::vector<TransportFactory>& tr
   return absl::FailedPreconditionError(
       "started by mpiexec or srun, but this program has no MPI transport: use the one that has, "
       "or name a --transport");
+}
+
+absl::Status JournalFromFlags(FarmOptions& options) {
+  options.journal = absl::GetFlag(FLAGS_journal);
+  options.repair_journal = absl::GetFlag(FLAGS_repair);
+  if (options.repair_journal && options.journal.empty()) {
+    return absl::InvalidArgumentError("--repair is for a --journal");
+  }
+  if (!options.journal.empty() && options.role == Role::kWorker) {
+    return absl::InvalidArgumentError("--journal is for the master");
+  }
+  const std::string durability = absl::GetFlag(FLAGS_durability);
+  if (durability == "each") {
+    options.durability = Durability::kEach;
+  } else if (durability == "none") {
+    options.durability = Durability::kNone;
+  } else if (durability != "group") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--durability is each, group or none, not '", durability, "'"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -100,6 +142,12 @@ absl::StatusOr<FarmOptions> FarmOptionsFromFlags(const FarmDefaults& defaults,
   options.slots = slots > 0            ? static_cast<uint32_t>(slots)
                   : defaults.slots > 0 ? defaults.slots
                                        : std::max(1u, Cores() / shared_by);
+  const std::string isolation = absl::GetFlag(FLAGS_isolation);
+  if (isolation != "thread" && isolation != "process") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--isolation is thread or process, not '", isolation, "'"));
+  }
+  options.isolation = isolation == "process" ? Isolation::kProcess : Isolation::kThread;
   if (absl::GetFlag(FLAGS_min_workers) < -1) {
     return absl::InvalidArgumentError("--min_workers must not be negative");
   }
@@ -116,10 +164,20 @@ absl::StatusOr<FarmOptions> FarmOptionsFromFlags(const FarmDefaults& defaults,
   if (options.master_patience <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--master_patience must be longer than zero");
   }
+  const int crash_limit = absl::GetFlag(FLAGS_crash_limit);
+  if (crash_limit < 1 || crash_limit > 1000) {
+    return absl::InvalidArgumentError("--crash_limit must be between 1 and 1000");
+  }
+  options.crash_limit = static_cast<uint32_t>(crash_limit);
+  options.speculate = absl::GetFlag(FLAGS_speculate);
+  if (absl::Status wrong = JournalFromFlags(options); !wrong.ok()) return wrong;
   options.registry = &registry;
   options.transports = std::move(transports);
   absl::BitGen random;
   options.epoch = absl::Uniform<uint64_t>(absl::IntervalClosed, random, 1, UINT64_MAX);
+  while (options.random_run_id.size() < kRunIdBytes) {
+    options.random_run_id.push_back(static_cast<char>(absl::Uniform<uint8_t>(random)));
+  }
   return options;
 }
 

@@ -20,10 +20,10 @@ struct FarmDefaults {
   uint32_t slots = 0;  // of a worker; 0: as many as the machine has cores
 };
 
-// The farm that the flags (--transport, --workers, --slots, --worker, --lease, --master_patience)
-// ask for. Without --transport it is mpi: where mpiexec or srun started this process, else
-// inproc:. InvalidArgument: a flag's value makes no sense, with the reason; FailedPrecondition:
-// started by mpiexec but `transports` has no MPI.
+// The farm that the flags (--transport, --workers, --slots, --isolation, --worker, --lease,
+// --master_patience) ask for. Without --transport it is mpi: where mpiexec or srun started this
+// process, else inproc:. InvalidArgument: a flag's value makes no sense, with the reason;
+// FailedPrecondition: started by mpiexec but `transports` has no MPI.
 absl::StatusOr<FarmOptions> FarmOptionsFromFlags(const FarmDefaults& defaults,
                                                  const Registry& registry,
                                                  std::vector<TransportFactory> transports);

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "commands/standard_streams.h"
 #include "transport/mpi/launch.h"
+#include "transport/mpi/supervisor.h"
 
 namespace taskfarm {
 namespace {
@@ -31,13 +34,14 @@ void GoWhereTheUserIs() {
 
 }  // namespace
 
-Program::Program(int argc, char** argv) : typed_(argc > 0 ? argv[0] : "taskfarm") {
+Program::Program(int argc, char** argv) : argv_(argv), typed_(argc > 0 ? argv[0] : "taskfarm") {
   name_ = typed_.substr(typed_.find_last_of('/') + 1);
   for (int i = 1; i < argc; ++i) arguments_.emplace_back(argv[i]);
 }
 
 bool Program::Start(absl::string_view usage) {
   OpenStandardStreams();
+  SuperviseMpiRank();
   GoWhereTheUserIs();
   absl::StatusOr<std::unique_ptr<Interrupts>> interrupts = Interrupts::Start();
   if (!interrupts.ok()) {
@@ -88,9 +92,21 @@ int Program::RunAsWorker(Farm& farm) {
   }
   const absl::Status status = farm.Close();
   interrupts_->Watch(nullptr);
+  if (status.ok() && farm.wants_restart()) {
+    Say("starting anew, with all slots");
+    StartAnew();
+  }
   if (status.ok()) return kExitOk;
   Say(absl::StrCat("worker: ", status.message()));
   return kExitFarmFailed;
+}
+
+// Takes the threads along that do not end. Returns if it cannot be done.
+void Program::StartAnew() const {
+  std::fflush(nullptr);
+  closefrom(STDERR_FILENO + 1);
+  execv("/proc/self/exe", argv_);
+  Say(absl::StrCat("cannot start anew: ", std::strerror(errno)));
 }
 
 }  // namespace taskfarm

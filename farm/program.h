@@ -43,10 +43,14 @@ class Program {
   // The same for a farm that could not be opened: wrong use, or a failure.
   int CannotOpen(const absl::Status& why) const;
 
-  // Waits as the worker that `farm` is; the first signal drains it. Returns the exit status.
+  // Waits as the worker that `farm` is; the first signal drains it. Returns the exit status, unless
+  // the worker has lost slots to functions that do not end: then the process starts anew.
   int RunAsWorker(Farm& farm);
 
  private:
+  void StartAnew() const;
+
+  char** const argv_;
   std::string name_;
   std::string typed_;
   std::vector<absl::string_view> arguments_;

@@ -5,11 +5,12 @@
 
 namespace taskfarm {
 
-absl::Status WorkerRunner::Run(const WorkerOptions& options, const Registry& registry,
-                               Transport* transport) {
+absl::Status WorkerRunner::Run(const WorkerOptions& options, Isolation isolation,
+                               const Registry& registry, Transport* transport) {
   SlotPoolOptions pool_options;
   pool_options.slots = options.slots;
   pool_options.registry = &registry;
+  pool_options.isolation = isolation;
   pool_options.wake = [transport] { transport->Wake(); };
   SlotPool pool(pool_options, &Clock::Real());
   WorkerOptions worker_options = options;
@@ -23,7 +24,13 @@ absl::Status WorkerRunner::Run(const WorkerOptions& options, const Registry& reg
   absl::Status status = worker.Run();
   absl::MutexLock lock(&mutex_);
   worker_ = nullptr;
+  wants_restart_ = status.ok() && worker.wants_restart() && !drain_;
   return status;
+}
+
+bool WorkerRunner::wants_restart() const {
+  absl::MutexLock lock(&mutex_);
+  return wants_restart_;
 }
 
 void WorkerRunner::RequestDrain() {

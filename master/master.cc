@@ -1,7 +1,9 @@
 #include "master/master.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -16,42 +18,7 @@ namespace {
 
 constexpr size_t kMaxEventsPerTurn = 1024;
 
-// The number of a second and later session of one peer lies above every PeerId in use.
-constexpr uint64_t kReopenedSessions = uint64_t{1} << 32;
-
-std::vector<std::pair<TaskId, Attempt>> TasksOf(
-    const google::protobuf::RepeatedPtrField<protocol::TaskRef>& refs) {
-  std::vector<std::pair<TaskId, Attempt>> tasks;
-  tasks.reserve(refs.size());
-  for (const protocol::TaskRef& ref : refs) {
-    tasks.emplace_back(TaskId{ref.id()}, Attempt{ref.attempt()});
-  }
-  return tasks;
-}
-
-void AddRefs(const std::vector<std::pair<TaskId, Attempt>>& tasks, size_t begin, size_t end,
-             google::protobuf::RepeatedPtrField<protocol::TaskRef>& refs) {
-  for (size_t i = begin; i < end; ++i) {
-    protocol::TaskRef& ref = *refs.Add();
-    ref.set_id(Value(tasks[i].first));
-    ref.set_attempt(Value(tasks[i].second));
-  }
-}
-
-std::string FirstDifference(const std::vector<std::string>& ours,
-                            const google::protobuf::RepeatedPtrField<std::string>& theirs) {
-  for (const std::string& function : ours) {
-    if (std::find(theirs.begin(), theirs.end(), function) == theirs.end()) {
-      return absl::StrCat("the worker lacks ", function);
-    }
-  }
-  for (const std::string& function : theirs) {
-    if (std::find(ours.begin(), ours.end(), function) == ours.end()) {
-      return absl::StrCat("the master lacks ", function);
-    }
-  }
-  return "their message definitions differ";
-}
+constexpr uint64_t kRuns = uint64_t{1} << (63 - kTaskNumberBits);
 
 }  // namespace
 
@@ -61,10 +28,18 @@ Master::Master(const MasterOptions& options, Transport* transport, TaskInbox* in
       inbox_(inbox),
       clock_(clock),
       scheduler_(options.scheduler),
-      now_(clock->Now()) {}
+      now_(clock->Now()) {
+  if (options.journal == nullptr) return;
+  journal_ = std::make_unique<JobJournal>(
+      options.journal, options.functions, [this](absl::string_view line) { Log(line); },
+      options.mutation);
+  // The epoch makes it another one even if the record of an earlier run never reached the disk.
+  first_number_ = (options.epoch + options.journal->incarnation()) % kRuns << kTaskNumberBits;
+}
 
 bool Master::Tick(absl::Duration max_wait) {
-  const absl::Duration until_due = NextDeadline() - clock_->Now();
+  const absl::Time due = NextDeadline();
+  const absl::Duration until_due = due - clock_->Now();
   events_.clear();
   const absl::Status polled = transport_->Poll(
       std::max(absl::ZeroDuration(), std::min(max_wait, until_due)), kMaxEventsPerTurn, events_);
@@ -73,20 +48,28 @@ bool Master::Tick(absl::Duration max_wait) {
     Fail(polled);
     return false;
   }
+  // This process stood still: what workers have said meanwhile may not all have been read yet.
+  if (now_ - due > options_.heartbeat_interval) patient_until_ = now_ + options_.heartbeat_interval;
   for (TransportEvent& event : events_) OnEvent(event);
   OnInbox();
-  if (now_ >= scheduler_.NextDeadline()) Step(TimerFired{});
+  if (now_ >= TimerDue()) Step(TimerFired{});
+  if (journal_ != nullptr && !OnJournal()) return false;
+  if (options_.speculate) Speculate();
   do {  // again only when a worker could not take what it was given: at most once a worker
     blocked_some_ = false;
     Place();
     FlushDue();
   } while (blocked_some_);
-  const bool over = closing_ && Closing();
+  const bool over = (closing_ && Closing()) || (options_.only_workers > 0 && Deserted());
   PublishStatus();
   return !over;
 }
 
-absl::Time Master::NextDeadline() const { return std::min(scheduler_.NextDeadline(), close_by_); }
+absl::Time Master::TimerDue() const { return std::max(scheduler_.NextDeadline(), patient_until_); }
+
+absl::Time Master::NextDeadline() const {
+  return std::min({TimerDue(), close_by_, next_speculation_, deserted_by_});
+}
 
 void Master::OnEvent(TransportEvent& event) {
   if (auto* up = std::get_if<PeerUp>(&event)) {
@@ -101,6 +84,7 @@ void Master::OnEvent(TransportEvent& event) {
     EndSession(*it->second, /*orderly=*/false,
                down->reason.ok() ? "it left without a goodbye" : down->reason.message());
     sessions_.erase(it);
+    ++gone_peers_;
     return;
   }
   if (auto* writable = std::get_if<Writable>(&event)) {
@@ -155,50 +139,6 @@ void Master::OnMessage(Session& session, const Message& message) {
   }
 }
 
-void Master::OnHello(Session& session, const protocol::Envelope& envelope) {
-  const protocol::Hello& hello = envelope.hello();
-  if (session.phase == Session::Phase::kOpen) {
-    EndSession(session, /*orderly=*/false, "it started a new session");
-  }
-  session.hostname = hello.hostname();
-  session.pid = hello.pid();
-  if (hello.program_digest() != options_.program_digest) {
-    const std::vector<std::string>& ours = options_.functions;
-    Reject(session, protocol::Reject::PROGRAM_DIGEST,
-           absl::StrCat("the worker runs another program than the master: ",
-                        FirstDifference(ours, hello.functions()),
-                        "; build both from the same sources"));
-    return;
-  }
-  if (closing_) {
-    SayJobOver(session);
-    return;
-  }
-  if (workers_.size() >= options_.max_workers) {
-    Reject(session, protocol::Reject::TOO_MANY_WORKERS,
-           absl::StrCat("the master has ", workers_.size(), " workers, its limit"));
-    return;
-  }
-  const bool reopened = Value(session.worker) != 0;
-  session.worker = reopened ? WorkerId{kReopenedSessions + ++reopened_}
-                            : WorkerId{static_cast<uint64_t>(session.peer)};
-  session.phase = Session::Phase::kOpen;
-  session.slots = hello.slots();
-  session.last_result = 0;
-  workers_[session.worker] = &session;
-  protocol::Envelope reply;
-  protocol::Welcome& welcome = *reply.mutable_welcome();
-  welcome.set_worker_id(Value(session.worker));
-  welcome.set_heartbeat_interval_ns(absl::ToInt64Nanoseconds(options_.heartbeat_interval));
-  welcome.set_lease_ns(absl::ToInt64Nanoseconds(options_.scheduler.lease));
-  if (!SendTo(session, reply)) {
-    // Nothing was sent to it before, so only a peer that is gone refuses this.
-    EndSession(session, /*orderly=*/false, "it left during the handshake");
-    return;
-  }
-  Step(WorkerJoined{session.worker, session.slots});
-}
-
 void Master::OnResult(Session& session, const protocol::Result& result, const Message& message) {
   const bool open = session.phase == Session::Phase::kOpen;
   if (open && result.sequence() != session.last_result + 1) {
@@ -208,6 +148,17 @@ void Master::OnResult(Session& session, const protocol::Result& result, const Me
   }
   for (const protocol::TaskResult& wire : result.results()) {
     FinishedWork finished = ResultFromWire(wire, message);
+    if (options_.mutation == Mutation::kDropLastResult && result.results_size() > 1 &&
+        &wire == &*result.results().rbegin()) {
+      break;
+    }
+    const auto [task, attempt] = FromWorker(session, finished.task, finished.attempt);
+    if (task == TaskId{0} && open) {
+      TakeEarly(session, std::move(finished));
+      continue;
+    }
+    finished.task = task;
+    finished.attempt = attempt;
     finished_ = &finished;
     Step(TaskFinished{session.worker, finished.task, finished.attempt, finished.outcome,
                       finished.started - finished.queued, finished.ended - finished.started});
@@ -215,17 +166,23 @@ void Master::OnResult(Session& session, const protocol::Result& result, const Me
   }
   if (!open) return;
   session.last_result = result.sequence();
+  if (journal_ != nullptr && !journal_->IsDurable(journal_->last_record()) &&
+      options_.mutation != Mutation::kAckBeforeDurable) {
+    waiting_acks_.push_back({journal_->last_record(), session.worker, result.sequence()});
+    return;
+  }
   session.ack = result.sequence();
   MarkDue(session);
 }
 
 void Master::OnRecalled(Session& session, const protocol::Recalled& recalled) {
   if (session.phase != Session::Phase::kOpen) return;
-  Step(TasksReturned{session.worker, recalled.recall_id(), TasksOf(recalled.tasks())});
-}
-
-void Master::OnGoodbye(Session& session, const protocol::Goodbye& goodbye) {
-  EndSession(session, /*orderly=*/true, goodbye.reason());
+  std::vector<std::pair<TaskId, Attempt>> tasks;
+  tasks.reserve(recalled.tasks_size());
+  for (const protocol::TaskRef& ref : recalled.tasks()) {
+    tasks.push_back(FromWorker(session, TaskId{ref.id()}, Attempt{ref.attempt()}));
+  }
+  Step(TasksReturned{session.worker, recalled.recall_id(), std::move(tasks)});
 }
 
 void Master::OnInbox() {
@@ -233,10 +190,7 @@ void Master::OnInbox() {
   for (Submission& submission : contents_.submissions) {
     TaskId task = submission.first;
     for (TaskRequest& request : submission.tasks) {
-      const TaskSubmitted submitted{task, request.options.priority, request.options.retries,
-                                    PayloadBytes(request)};
-      store_.Add(task, std::move(request), submission.sink, now_);
-      Step(submitted);
+      Submit(task, std::move(request), submission.sink);
       task = TaskId{Value(task) + 1};
     }
   }
@@ -250,31 +204,42 @@ void Master::OnInbox() {
   }
 }
 
-void Master::EndSession(Session& session, bool orderly, absl::string_view reason) {
-  if (session.phase != Session::Phase::kOpen) return;
-  if (!orderly && !closing_) {
-    Log(absl::StrCat("worker ", Value(session.worker), " (", session.hostname, ", pid ",
-                     session.pid, ") is lost: ", reason));
+void Master::Submit(TaskId task, TaskRequest&& request, const std::shared_ptr<ReportSink>& sink) {
+  const TaskSubmitted submitted{task, request.options.priority, request.options.retries,
+                                PayloadBytes(request)};
+  TaskKey key;
+  if (journal_ != nullptr) {
+    std::optional<TaskReport> ended = journal_->Submit(task, request, key);
+    if (ended.has_value()) {
+      ended->tag = request.tag;
+      ended->task = task;
+      journal_->Hold(sink, *std::move(ended), submitted.payload_bytes);
+      Step(TaskKnown{task});
+      if (!claims_.empty()) SettleClaim(key, TaskId{0});
+      return;
+    }
   }
-  Step(WorkerLost{session.worker, orderly});
-  session.phase = Session::Phase::kClosed;
-  workers_.erase(session.worker);
-  session.assigns.clear();
-  session.cancels.clear();
-  session.recall.reset();
-  session.ack.reset();
+  store_.Add(task, std::move(request), sink, now_);
+  Step(submitted);
+  if (!claims_.empty()) SettleClaim(key, task);
 }
 
-void Master::Reject(Session& session, protocol::Reject::Reason reason, const std::string& text) {
-  if (session.phase == Session::Phase::kClosed) return;
-  Log(absl::StrCat("refused the worker on ",
-                   session.hostname.empty() ? "an unknown host" : session.hostname, ": ", text));
-  EndSession(session, /*orderly=*/false, text);
-  session.phase = Session::Phase::kClosed;
-  protocol::Envelope envelope;
-  envelope.mutable_reject()->set_reason(reason);
-  envelope.mutable_reject()->set_text(text.substr(0, kMaxTextBytes));
-  SendTo(session, envelope);
+// Lets go what has become durable. False: the journal has failed, and so has the farm.
+bool Master::OnJournal() {
+  const absl::Status status = journal_->Watch();
+  if (!status.ok()) {
+    Fail(status);
+    return false;
+  }
+  journal_->Release(reports_);
+  while (!waiting_acks_.empty() && journal_->IsDurable(waiting_acks_.front().record)) {
+    if (Session* session = OfWorker(waiting_acks_.front().worker)) {
+      session->ack = waiting_acks_.front().sequence;
+      MarkDue(*session);
+    }
+    waiting_acks_.pop_front();
+  }
+  return true;
 }
 
 void Master::Step(const SchedulerEvent& event) {
@@ -289,7 +254,9 @@ void Master::Step(const SchedulerEvent& event) {
 void Master::Place() {
   std::vector<SchedulerAction> actions = std::move(actions_);
   actions.clear();
-  scheduler_.Place(now_, actions);
+  const bool has_room =
+      journal_ == nullptr || journal_->HasRoom() || options_.mutation == Mutation::kIgnoreFullDisk;
+  scheduler_.Place(now_, actions, has_room);
   CarryOut(actions);
   actions_ = std::move(actions);
 }
@@ -304,11 +271,14 @@ void Master::CarryOut(const std::vector<SchedulerAction>& actions) {
       Complete(*done);
     } else if (const auto* cancel = std::get_if<CancelTask>(&action)) {
       Session& session = *OfWorker(cancel->worker);
-      session.cancels.emplace_back(cancel->task, cancel->attempt);
+      session.cancels.push_back(ToWorker(session, cancel->task, cancel->attempt));
       MarkDue(session);
     } else if (const auto* recall = std::get_if<RecallTasks>(&action)) {
       Session& session = *OfWorker(recall->worker);
-      session.recall.emplace(recall->recall_id, recall->tasks);
+      auto& tasks = session.recall.emplace(recall->recall_id, recall->tasks).second;
+      for (auto& [task, attempt] : tasks) {
+        std::tie(task, attempt) = ToWorker(session, task, attempt);
+      }
       MarkDue(session);
     } else {
       Session* session = OfWorker(std::get<EvictWorker>(action).worker);
@@ -323,6 +293,12 @@ void Master::CarryOut(const std::vector<SchedulerAction>& actions) {
 
 void Master::Complete(const CompleteTask& done) {
   TaskStore::Record record = store_.Remove(done.task);
+  if (options_.speculate) {
+    const bool copy = speculation_.IsCopy(done.task);
+    const std::optional<TaskId> other = speculation_.End(done.task);
+    if (copy) return EndCopy(done, other);
+    if (other.has_value()) Step(TaskCancelled{*other});
+  }
   TaskReport report;
   report.tag = record.tag;
   report.task = done.task;
@@ -343,6 +319,7 @@ void Master::Complete(const CompleteTask& done) {
     report.command = std::move(finished_->command);
   }
   if (done.outcome == Outcome::kOk) {
+    if (options_.speculate) speculation_.Learn(KindOf(record), report.ran);
     report.status = absl::OkStatus();
   } else if (done.outcome == Outcome::kCrashed && report.status.ok()) {
     report.status =
@@ -351,137 +328,48 @@ void Master::Complete(const CompleteTask& done) {
   } else if (report.status.ok()) {
     report.status = absl::CancelledError(OutcomeName(done.outcome));
   }
-  reports_.Add(std::move(record.sink), std::move(report), TaskStore::PayloadBytes(record));
-}
-
-void Master::MarkDue(Session& session) {
-  if (session.listed) return;
-  session.listed = true;
-  due_.push_back(session.peer);
-}
-
-void Master::FlushDue() {
-  // Reports first: they do not depend on what workers take, and a failing send adds to them only
-  // in the next turn.
-  const uint64_t tasks = reports_.tasks();
-  const uint64_t bytes = reports_.payload_bytes();
-  reports_.Deliver();
-  if (tasks > 0) inbox_->Completed(tasks, bytes);
-  std::vector<PeerId> due;
-  due.swap(due_);
-  for (const PeerId peer : due) {
-    auto it = sessions_.find(peer);
-    if (it == sessions_.end()) continue;
-    it->second->listed = false;
-    Flush(*it->second);
-  }
-}
-
-void Master::Flush(Session& session) {
-  if (session.phase != Session::Phase::kOpen) return;
-  if (session.blocked) {
-    BlockAssigns(session, 0);
-    return;
-  }
-  if (session.ack.has_value()) {
-    protocol::Envelope envelope;
-    envelope.mutable_result_ack()->set_sequence(*session.ack);
-    if (!SendTo(session, envelope)) return BlockAssigns(session, 0);
-    session.ack.reset();
-  }
-  if (session.heartbeat.has_value()) {
-    protocol::Envelope envelope;
-    envelope.mutable_heartbeat()->set_sent_ns(*session.heartbeat);
-    if (!SendTo(session, envelope)) return BlockAssigns(session, 0);
-    session.heartbeat.reset();
-  }
-  if (!FlushAssigns(session)) return;
-  while (!session.cancels.empty()) {
-    const size_t count = std::min(session.cancels.size(), kMaxBatch);
-    protocol::Envelope envelope;
-    AddRefs(session.cancels, 0, count, *envelope.mutable_cancel()->mutable_tasks());
-    if (!SendTo(session, envelope)) return;
-    session.cancels.erase(session.cancels.begin(), session.cancels.begin() + count);
-  }
-  if (session.recall.has_value()) {
-    protocol::Envelope envelope;
-    envelope.mutable_recall()->set_recall_id(session.recall->first);
-    const auto& tasks = session.recall->second;
-    AddRefs(tasks, 0, std::min(tasks.size(), kMaxBatch),
-            *envelope.mutable_recall()->mutable_tasks());
-    if (!SendTo(session, envelope)) return;
-    session.recall.reset();
-  }
-}
-
-bool Master::FlushAssigns(Session& session) {
-  size_t sent = 0;
-  while (sent < session.assigns.size()) {
-    arena_.Reset();
-    AssignBatch batch(options_.epoch, arena_);
-    size_t next = sent;
-    while (next < session.assigns.size() &&
-           batch.Add(store_.Work(session.assigns[next].first, session.assigns[next].second))) {
-      ++next;
-    }
-    if (!Send(session, batch.Take())) {
-      BlockAssigns(session, sent);
-      return false;
-    }
-    sent = next;
-  }
-  session.assigns.clear();
-  return true;
-}
-
-void Master::BlockAssigns(Session& session, size_t first_unsent) {
-  if (session.assigns.size() > first_unsent && session.phase == Session::Phase::kOpen) {
-    Step(SendBlocked{session.worker,
-                     {session.assigns.begin() + first_unsent, session.assigns.end()}});
-    blocked_some_ = true;
-  }
-  session.assigns.clear();
-}
-
-bool Master::SendTo(Session& session, protocol::Envelope& envelope) {
-  envelope.set_epoch(options_.epoch);
-  return Send(session, EncodeEnvelope(envelope, Message()));
-}
-
-bool Master::Send(Session& session, Message&& message) {
-  if (session.blocked) return false;
-  const absl::Status sent = transport_->Send(session.peer, std::move(message));
-  if (sent.ok()) return true;
-  // Full, or gone: then its PeerDown is on the way, and until that nothing more goes there.
-  CHECK(absl::IsResourceExhausted(sent) || absl::IsNotFound(sent))
-      << "the codec let through what the transport refuses: " << sent.ToString();
-  session.blocked = true;
-  return false;
+  if (journal_ != nullptr) return journal_->Record(std::move(record), std::move(report));
+  const uint64_t payload_bytes = TaskStore::PayloadBytes(record);
+  reports_.Add(std::move(record.sink), std::move(report), payload_bytes);
 }
 
 bool Master::Closing() {
-  if (store_.size() > 0 && now_ < close_by_) return false;
+  const bool undone = store_.size() > 0 || (journal_ != nullptr && journal_->holds());
+  if (undone && now_ < close_by_) return false;
   for (auto& [peer, session] : sessions_) {
     if (session->phase != Session::Phase::kClosed) SayJobOver(*session);
   }
-  if (store_.size() > 0) Fail(absl::DeadlineExceededError("workers did not stop in time"));
+  if (undone) {
+    Fail(absl::DeadlineExceededError(store_.size() > 0 ? "workers did not stop in time"
+                                                       : "the journal's disk did not take the last "
+                                                         "results in time"));
+  }
   return true;
 }
 
-void Master::SayJobOver(Session& session) {
-  protocol::Envelope envelope;
-  envelope.mutable_goodbye()->set_reason("the job is over");
-  SendTo(session, envelope);
+// Whether there is something to do and nobody can come to do it.
+bool Master::Deserted() {
+  if (!workers_.empty() || store_.size() == 0) {
+    deserted_by_ = absl::InfiniteFuture();
+    return false;
+  }
+  deserted_by_ = std::min(deserted_by_, now_ + options_.alone_grace);
+  if (gone_peers_ < options_.only_workers && now_ < deserted_by_) return false;
+  Fail(absl::UnavailableError("every worker is gone, and no other can come"));
+  return true;
 }
 
 void Master::Fail(const absl::Status& status) {
   if (status_.ok()) status_ = status;
-  store_.ForEach([this](TaskId task, TaskStore::Record& record) {
+  const absl::Status lost =
+      absl::UnavailableError(absl::StrCat("the farm ended: ", status_.message()));
+  if (journal_ != nullptr) journal_->GiveUp(lost, reports_);
+  store_.ForEach([this, &lost](TaskId task, TaskStore::Record& record) {
     TaskReport report;
     report.tag = record.tag;
     report.task = task;
     report.outcome = Outcome::kLost;
-    report.status = absl::UnavailableError(absl::StrCat("the farm ended: ", status_.message()));
+    report.status = lost;
     report.submitted = absl::FromUnixNanos(record.submitted_ns);
     report.started = absl::InfinitePast();
     report.completed = now_;
@@ -497,7 +385,7 @@ void Master::PublishStatus() {
   const SchedulerStats& stats = scheduler_.stats();
   FarmStatus status;
   status.submitted = stats.submitted;
-  status.completed = stats.completed;
+  status.completed = stats.completed - ended_copies_;
   status.ready = stats.ready;
   status.in_flight = stats.in_flight;
   status.workers = stats.workers;
@@ -523,12 +411,17 @@ void Master::CheckInvariants() const {
   CHECK_EQ(scheduler_.stats().workers, workers_.size());
   CHECK_EQ(scheduler_.stats().submitted - scheduler_.stats().completed, store_.size());
   uint64_t slots = 0;
+  uint64_t claims = 0;
   for (const auto& [worker, session] : workers_) {
     CHECK(session->phase == Session::Phase::kOpen);
     CHECK(session->worker == worker);
     slots += session->slots;
+    for (const auto& [ref, adopted] : session->adopted) claims += adopted.task == TaskId{0} ? 1 : 0;
   }
   CHECK_EQ(slots, scheduler_.stats().slots);
+  CHECK_EQ(claims, claims_.size());
+  CHECK(std::is_sorted(waiting_acks_.begin(), waiting_acks_.end(),
+                       [](const auto& a, const auto& b) { return a.record < b.record; }));
 }
 
 }  // namespace taskfarm

@@ -1,6 +1,7 @@
 #include "master/master_main.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -117,7 +118,14 @@ int MasterMain(int argc, char** argv, std::vector<TransportFactory> transports) 
   absl::StatusOr<FarmOptions> farm_options =
       FarmOptionsFromFlags(FarmDefaults(), no_functions, std::move(transports));
   if (!farm_options.ok()) return program.WrongUse(farm_options.status());
-  farm_options->log = [&program](absl::string_view text) { program.Say(text); };
+  std::atomic<CommandJob*> running{nullptr};  // whose output the log goes between
+  farm_options->log = [&program, &running](absl::string_view text) {
+    if (CommandJob* const job = running.load()) {
+      job->Say(absl::StrCat(program.name(), ": ", text));
+    } else {
+      program.Say(text);
+    }
+  };
 
   // The ranks of an MPI job have to open together, and only the first has the job. Elsewhere a job
   // that is wrong ends before anything is opened.
@@ -138,7 +146,10 @@ int MasterMain(int argc, char** argv, std::vector<TransportFactory> transports) 
     farm = Farm::Open(*farm_options);
     if (!farm.ok()) return program.CannotOpen(farm.status());
   }
-  return RunJob(program, **farm, **job);
+  running = job->get();
+  const int exit_status = RunJob(program, **farm, **job);
+  running = nullptr;
+  return exit_status;
 }
 
 }  // namespace taskfarm

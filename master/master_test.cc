@@ -8,162 +8,12 @@
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
-#include "protocol/codec.h"
-#include "transport/inproc/inproc_transport.h"
-#include "transport/manual_clock.h"
-#include "transport/open_transport.h"
+#include "master/master_test_base.h"
 
 namespace taskfarm {
 namespace {
 
-using protocol::Envelope;
-
-constexpr uint64_t kEpoch = 77;
-constexpr absl::Duration kNoWait = absl::ZeroDuration();
-
-std::unique_ptr<Transport> Open(const TransportFactory& factory, Role role) {
-  TransportOptions options;
-  options.url = "inproc:";
-  options.role = role;
-  options.send_window_messages = 4;
-  return std::move(factory.open(options)->transport);
-}
-
-// A worker whose every word the test says.
-class ScriptedWorker {
- public:
-  explicit ScriptedWorker(const TransportFactory& factory)
-      : transport_(Open(factory, Role::kWorker)) {}
-
-  void Say(Envelope envelope) {
-    if (!envelope.has_hello()) envelope.set_epoch(kEpoch);
-    SayRaw(EncodeEnvelope(envelope, Message()));
-  }
-  void SayRaw(Message message) {
-    if (!master_.has_value()) Read();
-    ASSERT_TRUE(transport_->Send(master_.value(), std::move(message)).ok());
-  }
-  void SayHello(const std::string& digest = "digest") {
-    Envelope envelope;
-    envelope.mutable_hello()->set_program_digest(digest);
-    envelope.mutable_hello()->add_functions("F(A) -> B");
-    envelope.mutable_hello()->set_slots(2);
-    envelope.mutable_hello()->set_hostname("host");
-    envelope.mutable_hello()->set_pid(5);
-    Say(envelope);
-  }
-  void SayResult(uint64_t sequence, const std::vector<uint64_t>& tasks, uint32_t attempt = 1) {
-    Envelope envelope;
-    envelope.mutable_result()->set_sequence(sequence);
-    for (const uint64_t task : tasks) {
-      protocol::TaskResult& result = *envelope.mutable_result()->add_results();
-      result.set_id(task);
-      result.set_attempt(attempt);
-      result.set_outcome(protocol::OK);
-      result.set_reply(absl::StrCat("reply ", task));
-    }
-    Say(envelope);
-  }
-
-  // The next message the master sent; nothing if there is none.
-  std::optional<Envelope> Hear() {
-    if (heard_.empty()) Read();
-    if (heard_.empty()) return std::nullopt;
-    Envelope next = std::move(heard_.front());
-    heard_.erase(heard_.begin());
-    return next;
-  }
-
-  void Leave() { transport_->Close(kNoWait).IgnoreError(); }
-
- private:
-  void Read() {
-    std::vector<TransportEvent> events;
-    ASSERT_TRUE(transport_->Poll(kNoWait, 100, events).ok());
-    for (TransportEvent& event : events) {
-      if (auto* up = std::get_if<PeerUp>(&event)) master_ = up->peer;
-      auto* received = std::get_if<Received>(&event);
-      if (received == nullptr) continue;
-      google::protobuf::Arena arena;
-      const absl::StatusOr<Envelope*> envelope = DecodeEnvelope(received->message, arena);
-      ASSERT_TRUE(envelope.ok()) << envelope.status();
-      heard_.push_back(**envelope);
-    }
-  }
-
-  std::unique_ptr<Transport> transport_;
-  std::optional<PeerId> master_;
-  std::vector<Envelope> heard_;
-};
-
-class Reports : public ReportSink {
- public:
-  void Completed(std::vector<TaskReport>&& reports) override {
-    ++calls;
-    for (TaskReport& report : reports) all.push_back(std::move(report));
-  }
-  int calls = 0;
-  std::vector<TaskReport> all;
-};
-
-class MasterTest : public testing::Test {
- protected:
-  MasterTest()
-      : factory_(InprocTransportFactory(std::make_shared<InprocNetwork>())),
-        transport_(Open(factory_, Role::kMaster)),
-        inbox_([] {
-          TaskInboxOptions options;
-          options.functions = 1;
-          return options;
-        }()),
-        master_(Options(), transport_.get(), &inbox_, &clock_) {}
-
-  MasterOptions Options() {
-    MasterOptions options;
-    options.epoch = kEpoch;
-    options.program_digest = "digest";
-    options.functions = {"F(A) -> B"};
-    options.max_workers = 3;
-    options.close_grace = absl::Seconds(5);
-    options.log = [this](absl::string_view line) { log_.emplace_back(line); };
-    return options;
-  }
-
-  bool Tick() {
-    const bool alive = master_.Tick(kNoWait);
-    master_.CheckInvariants();
-    return alive;
-  }
-
-  std::unique_ptr<ScriptedWorker> Join() {
-    auto worker = std::make_unique<ScriptedWorker>(factory_);
-    Tick();
-    worker->SayHello();
-    Tick();
-    const std::optional<Envelope> welcome = worker->Hear();
-    EXPECT_TRUE(welcome.has_value() && welcome->has_welcome());
-    EXPECT_EQ(welcome->epoch(), kEpoch);
-    return worker;
-  }
-
-  void Submit(int count) {
-    std::vector<TaskRequest> batch(count);
-    for (int i = 0; i < count; ++i) {
-      batch[i].tag = i;
-      batch[i].work = FunctionWork{0, absl::Cord("x")};
-    }
-    ASSERT_TRUE(inbox_.Submit(std::move(batch), reports_).ok());
-    Tick();
-  }
-
-  ManualClock clock_;
-  TransportFactory factory_;
-  std::unique_ptr<Transport> transport_;
-  TaskInbox inbox_;
-  std::vector<std::string> log_;
-  Master master_;
-  std::shared_ptr<Reports> reports_ = std::make_shared<Reports>();
-};
+using MasterTest = MasterTestBase;
 
 TEST_F(MasterTest, OneBatchOutOneBatchBack) {
   auto worker = Join();
@@ -184,7 +34,7 @@ TEST_F(MasterTest, OneBatchOutOneBatchBack) {
   ASSERT_TRUE(ack.has_value() && ack->has_result_ack());
   EXPECT_EQ(ack->result_ack().sequence(), 1u);
   EXPECT_FALSE(worker->Hear().has_value());
-  EXPECT_EQ(inbox_.Status().completed, 2u);
+  EXPECT_EQ(inbox_->Status().completed, 2u);
 }
 
 TEST_F(MasterTest, RefusesAnotherProgramAndSaysWhatDiffers) {
@@ -262,7 +112,7 @@ TEST_F(MasterTest, CountsResultsThatNobodyWaitsFor) {
   worker->SayResult(4, {1});
   Tick();
   EXPECT_EQ(reports_->all.size(), 1u);
-  EXPECT_EQ(master_.stats().stale_results, 3u);
+  EXPECT_EQ(master_->stats().stale_results, 3u);
 }
 
 TEST_F(MasterTest, AGapInTheResultsEndsTheSession) {
@@ -271,8 +121,8 @@ TEST_F(MasterTest, AGapInTheResultsEndsTheSession) {
   worker->SayResult(2, {1});
   Tick();
   EXPECT_TRUE(reports_->all.empty());
-  EXPECT_EQ(master_.stats().workers, 0u);
-  EXPECT_EQ(master_.stats().ready, 1u);
+  EXPECT_EQ(master_->stats().workers, 0u);
+  EXPECT_EQ(master_->stats().ready, 1u);
 }
 
 TEST_F(MasterTest, AnswersHeartbeats) {
@@ -294,7 +144,7 @@ TEST_F(MasterTest, TasksOfALostWorkerGoToAnother) {
   const std::optional<Envelope> assign = second->Hear();
   ASSERT_TRUE(assign.has_value() && assign->has_assign());
   EXPECT_EQ(assign->assign().tasks(0).attempt(), 2u);
-  EXPECT_EQ(master_.stats().workers_lost, 1u);
+  EXPECT_EQ(master_->stats().workers_lost, 1u);
 }
 
 TEST_F(MasterTest, ASilentWorkerIsEvictedAndMayComeAgain) {
@@ -309,7 +159,7 @@ TEST_F(MasterTest, ASilentWorkerIsEvictedAndMayComeAgain) {
   worker->SayResult(1, {1});
   Tick();
   EXPECT_TRUE(reports_->all.empty());
-  EXPECT_EQ(master_.stats().stale_results, 1u);
+  EXPECT_EQ(master_->stats().stale_results, 1u);
   worker->SayHello();
   Tick();
   const std::optional<Envelope> welcome = worker->Hear();
@@ -336,9 +186,9 @@ TEST_F(MasterTest, AnOrderlyGoodbyeIsNoLoss) {
   goodbye.mutable_goodbye()->set_reason("drained");
   worker->Say(goodbye);
   Tick();
-  EXPECT_EQ(master_.stats().workers_lost, 0u);
-  EXPECT_EQ(master_.stats().lost_attempts, 0u);
-  EXPECT_EQ(master_.stats().ready, 2u);
+  EXPECT_EQ(master_->stats().workers_lost, 0u);
+  EXPECT_EQ(master_->stats().lost_attempts, 0u);
+  EXPECT_EQ(master_->stats().ready, 2u);
   EXPECT_TRUE(log_.empty());
 }
 
@@ -352,7 +202,7 @@ TEST_F(MasterTest, WhatAFullWindowRefusesIsAssignedLater) {
     Tick();
   }
   Submit(1);
-  EXPECT_EQ(master_.stats().ready, 1u);
+  EXPECT_EQ(master_->stats().ready, 1u);
   uint64_t last_heartbeat = 0;
   bool assigned = false;
   for (int i = 0; i < 20 && !assigned; ++i) {
@@ -370,7 +220,7 @@ TEST_F(MasterTest, CloseCancelsWhatIsLeftAndSaysGoodbye) {
   auto worker = Join();
   Submit(4);
   EXPECT_TRUE(worker->Hear()->has_assign());
-  inbox_.Close();
+  inbox_->Close();
   EXPECT_TRUE(Tick());
   const std::optional<Envelope> cancel = worker->Hear();
   ASSERT_TRUE(cancel.has_value() && cancel->has_cancel());
@@ -391,19 +241,75 @@ TEST_F(MasterTest, CloseCancelsWhatIsLeftAndSaysGoodbye) {
   std::optional<Envelope> last = worker->Hear();
   while (last.has_value() && !last->has_goodbye()) last = worker->Hear();
   EXPECT_TRUE(last.has_value());
-  EXPECT_TRUE(master_.status().ok());
+  EXPECT_TRUE(master_->status().ok());
 }
 
 TEST_F(MasterTest, CloseGivesUpWorkersThatDoNotStop) {
   auto worker = Join();
   Submit(1);
-  inbox_.Close();
+  inbox_->Close();
   EXPECT_TRUE(Tick());
   clock_.Advance(absl::Seconds(5));
   EXPECT_FALSE(Tick());
   ASSERT_EQ(reports_->all.size(), 1u);
   EXPECT_EQ(reports_->all[0].outcome, Outcome::kLost);
-  EXPECT_FALSE(master_.status().ok());
+  EXPECT_FALSE(master_->status().ok());
+}
+
+TEST_F(MasterTest, WhoHasStoodStillItselfDoesNotBlameOthers) {
+  auto worker = Join();
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(Tick());
+  EXPECT_EQ(master_->stats().workers, 1u) << "its word may be on the way";
+  Envelope heartbeat;
+  heartbeat.mutable_heartbeat()->set_sent_ns(1);
+  worker->Say(heartbeat);
+  clock_.Advance(absl::Milliseconds(500));
+  EXPECT_TRUE(Tick());
+  clock_.Advance(absl::Milliseconds(600));
+  EXPECT_TRUE(Tick());
+  EXPECT_EQ(master_->stats().workers, 1u);
+  clock_.Advance(absl::Seconds(10));
+  EXPECT_TRUE(Tick());
+  EXPECT_EQ(master_->stats().workers, 0u);
+}
+
+class OnlyWorkersTest : public MasterTestBase {
+ protected:
+  OnlyWorkersTest() : MasterTestBase([](MasterOptions& options) { options.only_workers = 2; }) {}
+};
+
+TEST_F(OnlyWorkersTest, AFarmThatAllHaveLeftHasFailed) {
+  auto first = Join();
+  auto second = Join();
+  Submit(2);
+  first->Leave();
+  Tick();
+  second->Leave();
+  EXPECT_FALSE(master_->Tick(kNoWait));
+  EXPECT_EQ(master_->status().message(), "every worker is gone, and no other can come");
+  ASSERT_EQ(reports_->all.size(), 2u);
+  EXPECT_EQ(reports_->all[0].outcome, Outcome::kLost);
+}
+
+TEST_F(OnlyWorkersTest, ThoseThatNeverCameAreNotWaitedForForEver) {
+  Submit(1);
+  EXPECT_TRUE(Tick());
+  clock_.Advance(absl::Seconds(59));
+  EXPECT_TRUE(Tick());
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_FALSE(master_->Tick(kNoWait));
+}
+
+TEST_F(OnlyWorkersTest, WithoutTasksNobodyIsMissed) {
+  auto first = Join();
+  auto second = Join();
+  first->Leave();
+  second->Leave();
+  EXPECT_TRUE(Tick());
+  clock_.Advance(absl::Minutes(5));
+  EXPECT_TRUE(Tick());
+  EXPECT_GT(master_->NextDeadline(), clock_.Now() + absl::Hours(1));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "master/ready_queue.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace taskfarm {
@@ -19,7 +21,9 @@ void ReadyQueue::PutBack(TaskId id, TaskRecord& record) {
 TaskId ReadyQueue::front() const {
   CHECK(!empty());
   const Level& level = levels_.begin()->second;
-  return level.returned.empty() ? level.fresh.front() : *level.returned.begin();
+  if (level.returned.empty()) return level.fresh.front();
+  if (level.fresh.empty()) return *level.returned.begin();
+  return std::min(level.fresh.front(), *level.returned.begin());
 }
 
 void ReadyQueue::Remove(TaskTable& tasks, TaskId id, const TaskRecord& record) {
@@ -44,12 +48,10 @@ void ReadyQueue::CheckInvariants(const TaskTable& tasks) const {
   uint64_t count = 0;
   for (const auto& [priority, level] : levels_) {
     CHECK(!level.empty() || levels_.size() == 1);
-    TaskId last{};
     for (const TaskId id : level.returned) {
       const TaskRecord& record = tasks.At(id);
       CHECK(record.place == TaskPlace::kReturned);
       CHECK_EQ(record.priority, priority);
-      last = id;
       ++count;
     }
     TaskId previous{};
@@ -59,8 +61,8 @@ void ReadyQueue::CheckInvariants(const TaskTable& tasks) const {
       CHECK(record.place == TaskPlace::kFresh);
       CHECK_EQ(record.priority, priority);
       CHECK(record.previous == previous);
-      CHECK_GT(id, last) << "out of order";
-      previous = last = id;
+      CHECK_GT(id, previous) << "out of order";
+      previous = id;
       ++fresh;
     }
     CHECK(level.fresh.back() == previous);

@@ -13,7 +13,7 @@ namespace taskfarm {
 
 // The tasks that wait for a worker, by priority, and within one priority in order of their ids
 // (that is, of submission), also those that come back. Fresh tasks of a priority are a list, since
-// they come in order; those that come back have lower ids than all fresh ones, and are a set.
+// they come in order; those that come back are a set.
 //
 // Adding, taking and removing take constant time; for a task that came back, the logarithm of the
 // number of such tasks.

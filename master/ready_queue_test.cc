@@ -53,6 +53,13 @@ TEST_F(ReadyQueueTest, FirstInFirstOut) {
   EXPECT_EQ(PopAll(), (Ids{1, 2, 3, 4}));
 }
 
+TEST_F(ReadyQueueTest, WhatComesBackWaitsForLowerIds) {
+  for (int i = 0; i < 4; ++i) Add(0);
+  Remove(3);
+  PutBack(3);
+  EXPECT_EQ(PopAll(), (Ids{1, 2, 3, 4}));
+}
+
 TEST_F(ReadyQueueTest, HigherPrioritiesFirst) {
   for (const int32_t priority : {0, -5, 7, 0, 7, INT32_MIN, INT32_MAX}) Add(priority);
   EXPECT_EQ(PopAll(), (Ids{7, 3, 5, 1, 4, 2, 6}));

@@ -34,8 +34,11 @@ class Scheduler::State {
   }
 
   void On(const TaskSubmitted& event, Actions& actions);
+  void On(const TaskKnown& event, Actions& actions);
+  void On(const TaskSettled& event, Actions& actions);
   void On(const TaskCancelled& event, Actions& actions);
   void On(const WorkerJoined& event, Actions& actions);
+  void On(const TaskAdopted& event, Actions& actions);
   void On(const WorkerLost& event, Actions& actions);
   void On(const HeartbeatReceived& event, Actions& actions);
   void On(const TaskFinished& event, Actions& actions);
@@ -46,12 +49,20 @@ class Scheduler::State {
   void On(const JobDrained& event, Actions& actions);
   void On(const TimerFired& event, Actions& actions);
 
-  void Place(Actions& actions);
+  void Place(Actions& actions, bool may_assign);
   absl::Time NextDeadline() const;
   void UpdateGauges() {
     stats_.ready = ready_.size();
     stats_.in_flight = tasks_.size() - ready_.size();
     stats_.workers = workers_.size();
+  }
+  WorkerId HolderOf(TaskId task) const {
+    const TaskRecord* record = tasks_.Find(task);
+    return record != nullptr && record->held() ? record->worker : WorkerId{0};
+  }
+  bool HasIdleSlotBeside(WorkerId id) {
+    const ScheduledWorker* worker = workers_.Find(id);
+    return workers_.idle_slots() > (worker == nullptr ? 0 : worker->idle_slots);
   }
   const SchedulerStats& stats() const { return stats_; }
   void CheckInvariants() const;
@@ -59,14 +70,25 @@ class Scheduler::State {
  private:
   // The record of `task` if `worker` holds it in `attempt`, else null.
   TaskRecord* Held(WorkerId worker, TaskId task, Attempt attempt);
+  bool Has(Mutation mutation) const { return options_.mutation == mutation; }
   ScheduledWorker* FindAndHear(WorkerId id);
   absl::Time LeaseEnd(const ScheduledWorker& worker) const {
+    if (Has(Mutation::kIgnoreLease)) return absl::InfiniteFuture();
     return absl::FromUnixNanos(worker.heard_ns) + options_.lease;
   }
 
   // A task's way.
+  bool HasRoomFor(const ScheduledWorker& worker, const TaskRecord& record) const;
+  void ForgetAvoided();
+  // From so many crashes on a task is in danger to be given up.
+  uint32_t DangerousCrashes() const { return std::max(options_.crash_limit, 4u) - 3; }
   void Assign(ScheduledWorker& worker, Actions& actions);
   void TakeFrom(ScheduledWorker& worker, TaskId task, TaskRecord& record);
+  // It was not even started.
+  static void UndoAssign(TaskRecord& record) {
+    --record.attempt;
+    record.worker = WorkerId{0};
+  }
   void PutBackOr(Outcome if_over, TaskId task, TaskRecord& record, Actions& actions);
   void Settle(Outcome outcome, TaskId task, TaskRecord& record, Actions& actions);
   void Complete(Outcome outcome, TaskId task, const TaskRecord& record, Actions& actions);
@@ -91,6 +113,7 @@ class Scheduler::State {
   TaskTable tasks_;
   ReadyQueue ready_;
   WorkerIndex workers_;
+  std::vector<WorkerId> avoided_;  // in the last Place()
   bool draining_ = false;
   uint64_t last_recall_ = 0;
   uint64_t recalling_ = 0;  // tasks in live recalls
@@ -103,10 +126,33 @@ void Scheduler::State::On(const TaskSubmitted& event, Actions& actions) {
   CHECK_EQ(Value(event.task), stats_.submitted + 1) << "ids come in order";
   ++stats_.submitted;
   TaskRecord& record = tasks_.Insert(event.task, {.payload_bytes = event.payload_bytes,
+                                                  .worker = event.avoid,
                                                   .priority = event.priority,
                                                   .retries_left = event.retries});
   if (draining_) return Complete(Outcome::kCancelled, event.task, record, actions);
   ready_.Add(tasks_, event.task, record);
+}
+
+void Scheduler::State::On(const TaskKnown& event, Actions&) {
+  CHECK_EQ(Value(event.task), stats_.submitted + 1) << "ids come in order";
+  ++stats_.submitted;
+  ++stats_.completed;
+}
+
+void Scheduler::State::On(const TaskSettled& event, Actions& actions) {
+  TaskRecord* record = tasks_.Find(event.task);
+  if (record == nullptr) return;
+  if (record->held()) {
+    ScheduledWorker& holder = *workers_.Find(record->worker);
+    if (!record->cancelled) {
+      actions.emplace_back(CancelTask{holder.id, event.task, Attempt{record->attempt}});
+    }
+    TakeFrom(holder, event.task, *record);
+  } else {
+    ready_.Remove(tasks_, event.task, *record);
+  }
+  record->worker = event.worker;
+  Complete(event.outcome, event.task, *record, actions);
 }
 
 void Scheduler::State::On(const TaskCancelled& event, Actions& actions) {
@@ -121,6 +167,35 @@ void Scheduler::State::On(const WorkerJoined& event, Actions&) {
   CHECK_GE(event.slots, 1);
   workers_.Add(event.worker, event.slots, now_ns_);
   stats_.slots += event.slots;
+}
+
+void Scheduler::State::On(const TaskAdopted& event, Actions& actions) {
+  ScheduledWorker* worker = FindAndHear(event.worker);
+  if (worker == nullptr) return;
+  TaskRecord* record = tasks_.Find(event.task);
+  const bool newest =
+      record != nullptr && Value(event.attempt) >= 1 &&
+      ((record->attempt == Value(event.attempt) && record->adoptable) ||
+       (event.of_earlier_run && record->attempt == 0) || Has(Mutation::kAdoptAnyAttempt));
+  if (!newest || record->held() || !HasRoomFor(*worker, *record)) {
+    actions.emplace_back(CancelTask{event.worker, event.task, event.attempt});
+    return;
+  }
+  ready_.Remove(tasks_, event.task, *record);
+  record->attempt = Value(event.attempt);
+  record->worker = event.worker;
+  if (record->loss_counted) --record->crashes;
+  record->loss_counted = false;
+  record->adoptable = false;
+  worker->held.Add(tasks_, event.task, *record);
+  Pin(*worker, event.task, *record);
+  ++stats_.adopted;
+}
+
+bool Scheduler::State::HasRoomFor(const ScheduledWorker& worker, const TaskRecord& record) const {
+  return worker.held.size() < worker.slots ||
+         (worker.held.prefetched() < options_.max_prefetch &&
+          record.payload_bytes <= options_.max_prefetch_bytes - worker.held.prefetched_bytes());
 }
 
 void Scheduler::State::On(const WorkerLost& event, Actions& actions) {
@@ -150,6 +225,8 @@ void Scheduler::State::On(const TasksReturned& event, Actions& actions) {
     if (record == nullptr) continue;
     ++stats_.recalled;
     TakeFrom(*worker, task, *record);
+    UndoAssign(*record);
+    if (Has(Mutation::kForgetRecalled)) continue;
     PutBackOr(Outcome::kCancelled, task, *record, actions);
   }
   if (event.recall_id == 0) {
@@ -170,8 +247,7 @@ void Scheduler::State::On(const SendBlocked& event, Actions& actions) {
     TaskRecord* record = Held(event.worker, task, attempt);
     if (record == nullptr) continue;
     TakeFrom(*worker, task, *record);
-    --record->attempt;
-    record->worker = WorkerId{0};
+    UndoAssign(*record);
     PutBackOr(Outcome::kCancelled, task, *record, actions);
   }
 }
@@ -228,15 +304,32 @@ absl::Time Scheduler::State::NextDeadline() const {
 
 // ---- Placement.
 
-void Scheduler::State::Place(Actions& actions) {
+void Scheduler::State::Place(Actions& actions, bool may_assign) {
+  ForgetAvoided();
   workers_.Refresh(now_ns_);
-  while (!ready_.empty()) {
+  while (may_assign && !ready_.empty()) {
     const auto [worker, tasks] = workers_.NextTurn(ready_.size());
     if (worker == nullptr) break;
-    for (uint64_t given = 0; given < tasks && !worker->too_big; ++given) Assign(*worker, actions);
+    // Workers with a free slot have their turn first: there is none any more.
+    if (tasks_.At(ready_.front()).suspect && worker->held.size() >= worker->slots) break;
+    const size_t before = actions.size();
+    for (uint64_t given = 0; given < tasks && worker->willing(); ++given) Assign(*worker, actions);
     workers_.Refresh(*worker, now_ns_);
+    if (actions.size() > before && !avoided_.empty()) {  // by a task that has gone elsewhere now
+      ForgetAvoided();
+      workers_.Refresh(now_ns_);
+    }
   }
   if (MayRecall()) RecallForIdleSlots(actions);
+}
+
+void Scheduler::State::ForgetAvoided() {
+  for (const WorkerId id : std::exchange(avoided_, {})) {
+    ScheduledWorker* worker = workers_.Find(id);
+    if (worker == nullptr) continue;
+    worker->avoided = false;
+    workers_.Changed(*worker);
+  }
 }
 
 void Scheduler::State::Assign(ScheduledWorker& worker, Actions& actions) {
@@ -247,9 +340,24 @@ void Scheduler::State::Assign(ScheduledWorker& worker, Actions& actions) {
     worker.too_big = true;
     return;
   }
+  const bool avoids = record.attempt == 0 && record.worker == worker.id;
+  // A suspect runs at once or elsewhere: if the worker is lost again, it is known what ran there.
+  // Those that are in danger do not run beside each other, so that none is given up for another.
+  const bool lone = record.suspect && record.crashes >= DangerousCrashes();
+  const bool not_here =
+      record.suspect && (worker.held.size() >= worker.slots || (lone && worker.has_lone));
+  if (avoids || not_here) {
+    worker.avoided = true;
+    avoided_.push_back(worker.id);
+    return;
+  }
   ready_.PopFront(tasks_, record);
   worker.held.Add(tasks_, task, record);
   record.worker = worker.id;
+  record.lone = lone;
+  worker.has_lone = worker.has_lone || lone;
+  record.loss_counted = false;
+  record.adoptable = false;
   ++record.attempt;
   if (worker.timed_task == TaskId{0}) {
     worker.timed_task = task;
@@ -302,8 +410,9 @@ void Scheduler::State::CloseRecall(ScheduledWorker& worker) {
 
 TaskRecord* Scheduler::State::Held(WorkerId worker, TaskId task, Attempt attempt) {
   TaskRecord* record = tasks_.Find(task);
-  const bool held = record != nullptr && record->held() && record->worker == worker &&
-                    record->attempt == Value(attempt);
+  const bool held = record != nullptr && record->held() &&
+                    (record->worker == worker || Has(Mutation::kSkipWorkerCheck)) &&
+                    (record->attempt == Value(attempt) || Has(Mutation::kSkipAttemptCheck));
   return held ? record : nullptr;
 }
 
@@ -315,6 +424,8 @@ ScheduledWorker* Scheduler::State::FindAndHear(WorkerId id) {
 
 void Scheduler::State::TakeFrom(ScheduledWorker& worker, TaskId task, TaskRecord& record) {
   worker.held.Take(tasks_, record);
+  if (record.lone) worker.has_lone = false;
+  record.lone = false;
   if (worker.timed_task == task) worker.timed_task = TaskId{0};
   workers_.Changed(worker);
 }
@@ -333,8 +444,13 @@ void Scheduler::State::Cancel(ScheduledWorker& worker, TaskId task, TaskRecord& 
 }
 
 void Scheduler::State::Settle(Outcome outcome, TaskId task, TaskRecord& record, Actions& actions) {
-  if (outcome == Outcome::kOk || outcome == Outcome::kCancelled) {
-    return Complete(outcome, task, record, actions);
+  const bool done = outcome == Outcome::kOk || (outcome == Outcome::kCancelled && record.cancelled);
+  if (done) return Complete(outcome, task, record, actions);
+  if (outcome == Outcome::kCancelled) {
+    // Nobody here has cancelled it, but an earlier master of the job may have: no fault of the
+    // task.
+    ++stats_.lost_attempts;
+    return PutBackOr(outcome, task, record, actions);
   }
   const bool crashed = outcome == Outcome::kCrashed;
   ++(crashed ? stats_.lost_attempts : stats_.failed_attempts);
@@ -346,7 +462,7 @@ void Scheduler::State::Settle(Outcome outcome, TaskId task, TaskRecord& record, 
 
 bool Scheduler::State::CrashesTooOften(TaskRecord& record) {
   if (record.crashes < std::numeric_limits<uint16_t>::max()) ++record.crashes;
-  return record.crashes >= options_.crash_limit;
+  return record.crashes >= options_.crash_limit && !Has(Mutation::kNoCrashLimit);
 }
 
 void Scheduler::State::Lose(ScheduledWorker& worker, bool orderly, Actions& actions) {
@@ -358,9 +474,19 @@ void Scheduler::State::Lose(ScheduledWorker& worker, bool orderly, Actions& acti
     TaskRecord& record = tasks_.At(task);
     const bool started = record.place == TaskPlace::kStarted;
     worker.held.Take(tasks_, record);
-    if (started && !orderly && CrashesTooOften(record) && !record.cancelled) {
+    record.lone = false;
+    const bool counted = started && !orderly;
+    record.suspect = record.suspect || !orderly;
+    if (counted && Has(Mutation::kCountLossTwice)) ++record.crashes;
+    if (counted && Has(Mutation::kLossesUseRetries) && record.retries_left > 0) {
+      --record.retries_left;
+    }
+    if (counted && CrashesTooOften(record) && !record.cancelled) {
       Complete(Outcome::kCrashed, task, record, actions);
     } else {
+      record.loss_counted = counted;
+      record.adoptable = true;
+      if (Has(Mutation::kForgetLostTasks)) continue;
       PutBackOr(started ? Outcome::kLost : Outcome::kCancelled, task, record, actions);
     }
   }
@@ -370,7 +496,9 @@ void Scheduler::State::Lose(ScheduledWorker& worker, bool orderly, Actions& acti
 
 void Scheduler::State::PutBackOr(Outcome if_over, TaskId task, TaskRecord& record,
                                  Actions& actions) {
-  if (record.cancelled) return Complete(Outcome::kCancelled, task, record, actions);
+  if (record.cancelled && !Has(Mutation::kRunCancelled)) {
+    return Complete(Outcome::kCancelled, task, record, actions);
+  }
   if (draining_) return Complete(if_over, task, record, actions);
   ready_.PutBack(task, record);
 }
@@ -430,13 +558,17 @@ void Scheduler::Step(absl::Time now, const SchedulerEvent& event, Actions& actio
   state_->UpdateGauges();
 }
 
-void Scheduler::Place(absl::Time now, Actions& actions) {
+void Scheduler::Place(absl::Time now, Actions& actions, bool may_assign) {
   state_->SetNow(now);
-  state_->Place(actions);
+  state_->Place(actions, may_assign);
   state_->UpdateGauges();
 }
 
 absl::Time Scheduler::NextDeadline() const { return state_->NextDeadline(); }
+WorkerId Scheduler::HolderOf(TaskId task) const { return state_->HolderOf(task); }
+bool Scheduler::HasIdleSlotBeside(WorkerId worker) const {
+  return state_->HasIdleSlotBeside(worker);
+}
 const SchedulerStats& Scheduler::stats() const { return state_->stats(); }
 void Scheduler::CheckInvariants() const { state_->CheckInvariants(); }
 

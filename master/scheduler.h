@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/mutation.h"
 #include "protocol/ids.h"
 
 namespace taskfarm {
@@ -19,6 +20,7 @@ struct SchedulerOptions {
   uint32_t max_prefetch = 4096;  // tasks a worker holds beyond its slots, at most
   uint64_t max_prefetch_bytes = uint64_t{64} << 20;  // payload held beyond the slots
   uint32_t max_recall = 4096;                        // tasks in one RecallTasks
+  Mutation mutation = Mutation::kNone;               // for the mutation test only
 };
 
 // ---- Events: what happened.
@@ -29,6 +31,14 @@ struct TaskSubmitted {
   int32_t priority = 0;  // higher is assigned first; equal ones in order of submission
   uint32_t retries = 0;  // further attempts after a failed one
   uint64_t payload_bytes = 0;
+  WorkerId avoid{};  // not to this one, as long as it was with no other; 0: to anyone
+};
+// What the task is to come to is known from elsewhere, `worker`: whoever holds it is told to cancel
+// it. Unknown or finished tasks are ignored.
+struct TaskSettled {
+  TaskId task{};
+  Outcome outcome;
+  WorkerId worker;
 };
 // The user does not want it any more. Unknown or finished tasks are ignored.
 struct TaskCancelled {
@@ -39,9 +49,26 @@ struct WorkerJoined {
   WorkerId worker;
   uint32_t slots = 1;
 };
+// The task takes its number and has ended already, in an earlier run of the job. In place of
+// TaskSubmitted.
+struct TaskKnown {
+  TaskId task{};
+};
+// The worker holds the task from an earlier session. If the task is ready and this is its last
+// attempt, which has not ended, it is given to the worker as if it had been assigned in this
+// session, and the loss of the earlier one does not count as a crash. Else the worker is told to
+// cancel it.
+struct TaskAdopted {
+  WorkerId worker;
+  TaskId task;
+  Attempt attempt;
+  bool of_earlier_run = false;  // of the job; `attempt` is then 1, and the task had no other yet
+};
 // A session is over: it said goodbye, the transport or the protocol says so. Unknown: ignored.
 // What it held is ready again; tasks presumed started (in order of assignment as many as it has
-// slots) count a crash, unless `orderly`.
+// slots) count a crash, unless `orderly`. As any of them may have been the cause, each is a suspect
+// from now on: not assigned in advance any more, but only to free slots, and once it has crashed
+// more than once (or is near the limit) not beside another such task.
 struct WorkerLost {
   WorkerId worker;
   bool orderly = false;  // it handed everything back: nothing it held counts as a crash
@@ -61,7 +88,8 @@ struct TaskFinished {
   absl::Duration ran;
 };
 // The worker gives tasks back unstarted, answering the recall `recall_id` (0: because it drains).
-// What was recalled and is not among them has started and is not recalled again.
+// Their last attempt was none: its number is used again. What was recalled and is not among them
+// has started and is not recalled again.
 struct TasksReturned {
   WorkerId worker;
   uint64_t recall_id = 0;
@@ -90,9 +118,10 @@ struct JobDrained {
 // NextDeadline() has passed.
 struct TimerFired {};
 
-using SchedulerEvent = std::variant<TaskSubmitted, TaskCancelled, WorkerJoined, WorkerLost,
-                                    HeartbeatReceived, TaskFinished, TasksReturned, SendBlocked,
-                                    WorkerWritable, DrainRequested, JobDrained, TimerFired>;
+using SchedulerEvent =
+    std::variant<TaskSubmitted, TaskKnown, TaskSettled, TaskCancelled, WorkerJoined, TaskAdopted,
+                 WorkerLost, HeartbeatReceived, TaskFinished, TasksReturned, SendBlocked,
+                 WorkerWritable, DrainRequested, JobDrained, TimerFired>;
 
 // ---- Actions: what is to be done, in this order.
 
@@ -137,6 +166,7 @@ struct SchedulerStats {
   uint64_t failed_attempts = 0;  // retried or final
   uint64_t lost_attempts = 0;    // their worker was lost while it held them, or they crashed
   uint64_t recalled = 0;         // tasks that came back
+  uint64_t adopted = 0;          // tasks that stayed with their worker from session to session
   uint64_t workers_lost = 0;     // not orderly
   uint64_t ready = 0;            // gauge: waiting for a worker
   uint64_t in_flight = 0;        // gauge: held by workers
@@ -166,11 +196,19 @@ class Scheduler {
   // `actions`. Assignments are held back until Place(), so that a batch of events is seen whole.
   void Step(absl::Time now, const SchedulerEvent& event, std::vector<SchedulerAction>& actions);
 
-  // Assigns and recalls what the state now allows. Call once after each batch of events.
-  void Place(absl::Time now, std::vector<SchedulerAction>& actions);
+  // Assigns and recalls what the state now allows; without `may_assign` it only recalls. Call once
+  // after each batch of events.
+  void Place(absl::Time now, std::vector<SchedulerAction>& actions, bool may_assign = true);
 
   // When TimerFired, and then Place(), is due next; InfiniteFuture if there is nothing to wait for.
   absl::Time NextDeadline() const;
+
+  // The worker that holds the task; 0 if none does.
+  WorkerId HolderOf(TaskId task) const;
+
+  // Whether a worker other than this one would start a task if there were one. As of the last
+  // Place().
+  bool HasIdleSlotBeside(WorkerId worker) const;
 
   const SchedulerStats& stats() const;
 

@@ -59,7 +59,7 @@ TEST_F(SchedulerCancelTest, ACancelledTaskIsNotTriedAgain) {
   }
   Finish(1, 1, 1, Outcome::kFailed, {"complete 1#1 w1 cancelled"});
   Finish(1, 2, 1, Outcome::kCrashed, {"complete 2#1 w1 cancelled"});
-  Return(1, 0, {{3, 1}}, {"complete 3#1 w1 cancelled"});
+  Return(1, 0, {{3, 1}}, {"complete 3#0 w0 cancelled"});
 }
 
 TEST_F(SchedulerCancelTest, ACancelledTaskEndsWithItsWorker) {
@@ -88,13 +88,19 @@ TEST_F(SchedulerCancelTest, ATaskCancelledWhileItIsRecalledEndsWhenItReturns) {
   Join(2, 1);
   Place({"recall r1 w1 2#1"});
   Cancel(2, {"cancel 2#1 w1"});
-  Return(1, 1, {{2, 1}}, {"complete 2#1 w1 cancelled"});
+  Return(1, 1, {{2, 1}}, {"complete 2#0 w0 cancelled"});
   Place();
 }
 
-TEST_F(SchedulerCancelTest, AWorkerMayCancelByItself) {
-  StartWith(1, 1, {.retries = 1});
-  Finish(1, 1, 1, Outcome::kCancelled, {"complete 1#1 w1 cancelled"});
+TEST_F(SchedulerCancelTest, WhatNobodyHasCancelledRunsAgain) {
+  Start({.crash_limit = 1});
+  StartWith(1, 1);
+  Finish(1, 1, 1, Outcome::kCancelled, {});
+  Place({"assign 1#2 w1"});
+  Finish(1, 1, 2, Outcome::kCancelled, {});
+  Place({"assign 1#3 w1"});
+  Cancel(1, {"cancel 1#3 w1"});
+  Finish(1, 1, 3, Outcome::kCancelled, {"complete 1#3 w1 cancelled"});
 }
 
 // ---- The job ends early.
@@ -105,7 +111,7 @@ TEST_F(SchedulerCancelTest, DrainingTheJobEndsWhatWaitsAndRecallsWhatHasNotStart
   Submit(1, {.priority = 1});
   Step(JobDrained{},
        {"complete 4#0 w0 cancelled", "complete 3#0 w0 cancelled", "recall r1 w1 2#1 1#1"});
-  Return(1, 1, {{2, 1}}, {"complete 2#1 w1 cancelled"});
+  Return(1, 1, {{2, 1}}, {"complete 2#0 w0 cancelled"});
   Place();
   Finish(1, 1);
   Place();
@@ -118,7 +124,7 @@ TEST_F(SchedulerCancelTest, DrainingAgainMoreStrictlyCancelsWhatRuns) {
   Step(JobDrained{true}, {"cancel 1#1 w1", "cancel 2#1 w1", "cancel 3#1 w1"});
   Step(JobDrained{true});
   Step(JobDrained{});
-  Return(1, 1, {{3, 1}}, {"complete 3#1 w1 cancelled"});
+  Return(1, 1, {{3, 1}}, {"complete 3#0 w0 cancelled"});
   Finish(1, 2, 1, Outcome::kCancelled, {"complete 2#1 w1 cancelled"});
   Finish(1, 1);
 }
@@ -172,7 +178,7 @@ TEST_F(SchedulerCancelTest, ARecallInTheWayOfDrainingIsFollowedByAnother) {
   Place({"recall r1 w1 4#1"});
   Step(JobDrained{});
   Return(1, 1, {}, {"recall r2 w1 3#1 2#1 1#1"});  // 4 has started
-  Return(1, 2, {{3, 1}}, {"complete 3#1 w1 cancelled"});
+  Return(1, 2, {{3, 1}}, {"complete 3#0 w0 cancelled"});
   Place();
 }
 
@@ -181,7 +187,7 @@ TEST_F(SchedulerCancelTest, ManyAreRecalledInPieces) {
   StartWith(2, 4);
   Step(JobDrained{}, {"recall r1 w1 4#1 3#1"});
   Return(1, 9, {});  // another answer
-  Return(1, 1, {{4, 1}}, {"complete 4#1 w1 cancelled", "recall r2 w1 2#1 1#1"});
+  Return(1, 1, {{4, 1}}, {"complete 4#0 w0 cancelled", "recall r2 w1 2#1 1#1"});
   Return(1, 2, {});
 }
 

@@ -76,7 +76,7 @@ void SchedulerSim::Turn() {
     CarryOut();
     if (options_.check) {
       scheduler_.CheckInvariants();
-      CHECK(ready_.empty() || !SomeSlotIsFree());
+      CHECK(ready_.empty() || !SomeSlotIsFree() || suspects_.contains(ready_.begin()->second));
     }
   } while (Flush());
   SetTimer();
@@ -124,7 +124,7 @@ void SchedulerSim::BeforeStep(const SchedulerEvent& event) {
     if (released_.size() == before) ++stale_;
   } else if (const auto* returned = std::get_if<TasksReturned>(&event)) {
     for (const auto& [id, attempt] : returned->tasks) {
-      Release(returned->worker, id, attempt, false);
+      Release(returned->worker, id, attempt, true);
     }
     Worker& worker = WorkerOf(returned->worker);
     if (returned->recall_id == worker.live_recall) worker.live_recall = 0;
@@ -140,14 +140,18 @@ void SchedulerSim::BeforeStep(const SchedulerEvent& event) {
   }
 }
 
-void SchedulerSim::Release(WorkerId worker, TaskId id, Attempt attempt, bool unsent) {
+void SchedulerSim::Release(WorkerId worker, TaskId id, Attempt attempt, bool unstarted) {
   const auto found = workers_.find(worker);
   if (found == workers_.end()) return;
   const auto held = found->second->held.find(id);
   if (held == found->second->held.end() || held->second != attempt) return;
   found->second->held.erase(held);
   TaskOf(id).holder = WorkerId{0};
-  if (unsent) --TaskOf(id).assigned;
+  if (unstarted) {
+    Task& task = TaskOf(id);
+    --task.assigned;
+    task.sent = std::min(task.sent, task.assigned);
+  }
   released_.push_back(id);
 }
 
@@ -155,6 +159,7 @@ void SchedulerSim::Close(Worker& worker) {
   worker.open = false;
   for (const auto& [id, attempt] : worker.held) {
     TaskOf(id).holder = WorkerId{0};
+    suspects_.insert(id);
     released_.push_back(id);
   }
   worker.held.clear();

@@ -142,7 +142,7 @@ class SchedulerSim {
   void Turn();
   void Step(const SchedulerEvent& event);
   void BeforeStep(const SchedulerEvent& event);
-  void Release(WorkerId worker, TaskId task, Attempt attempt, bool unsent);
+  void Release(WorkerId worker, TaskId task, Attempt attempt, bool unstarted);
   void Close(Worker& worker);
   void CarryOut();
   void On(const AssignTask& action);
@@ -192,6 +192,7 @@ class SchedulerSim {
   std::set<WorkerId> talkative_;                         // the master has something to say to them
   std::vector<Task> tasks_;                              // by id, from 1
   std::set<std::pair<int64_t, TaskId>> ready_;           // by priority, highest first, and id
+  std::set<TaskId> suspects_;  // their worker was lost: they may have to wait for another
   uint64_t submissions_ = 0;
   uint64_t completed_ = 0;
   uint64_t stale_ = 0;

@@ -2,6 +2,8 @@
 #include "master/scheduler.h"
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -137,20 +139,101 @@ TEST_F(SchedulerTest, WhatALostWorkerHeldGoesElsewhereFirst) {
   Place({"assign 1#2 w2", "assign 2#2 w2", "assign 3#2 w2", "assign 4#1 w2"});
 }
 
+// Task 4 kills its workers, which hold others before and behind it.
+TEST_F(SchedulerTest, ATaskThatKillsItsWorkersTakesNoOtherAlong) {
+  Start({.crash_limit = 3, .max_prefetch = 10});
+  Submit(6);
+  uint64_t worker = 0;
+  std::vector<uint64_t> done;
+  for (int step = 0; done.size() < 6 && step < 100; ++step) {
+    ++worker;
+    Join(worker, 1);
+    std::vector<std::pair<uint64_t, uint32_t>> queue;
+    for (bool alive = true; alive;) {
+      std::vector<SchedulerAction> actions;
+      scheduler_->Place(now_, actions);
+      for (const SchedulerAction& action : actions) {
+        const auto& assign = std::get<AssignTask>(action);
+        queue.emplace_back(Value(assign.task), Value(assign.attempt));
+      }
+      if (queue.empty()) break;
+      const auto [task, attempt] = queue.front();
+      queue.erase(queue.begin());
+      actions.clear();
+      alive = task != 4;
+      if (alive) {
+        scheduler_->Step(now_,
+                         TaskFinished{WorkerId{worker}, TaskId{task}, Attempt{attempt},
+                                      Outcome::kOk, waited_, ran_},
+                         actions);
+      } else {
+        scheduler_->Step(now_, WorkerLost{WorkerId{worker}, false}, actions);
+      }
+      for (const SchedulerAction& action : actions) {
+        const auto& complete = std::get<CompleteTask>(action);
+        done.push_back(Value(complete.task));
+        EXPECT_EQ(complete.outcome, done.back() == 4 ? Outcome::kCrashed : Outcome::kOk);
+      }
+    }
+  }
+  EXPECT_EQ(done.size(), 6u);
+  EXPECT_LE(worker, 4u) << "workers lost to one task";
+}
+
+// Task 7 kills workers that run three others beside it.
+TEST_F(SchedulerTest, NoneIsGivenUpForWhatRanBesideIt) {
+  Start({.crash_limit = 5});
+  Submit(40);
+  std::set<uint64_t> done;
+  for (uint64_t worker = 1; done.size() < 40; ++worker) {
+    ASSERT_LE(worker, 10u);
+    Join(worker, 4);
+    std::map<uint64_t, uint32_t> held;
+    for (bool alive = true; alive && done.size() < 40;) {
+      std::vector<SchedulerAction> actions;
+      scheduler_->Place(now_, actions);
+      for (const SchedulerAction& action : actions) {
+        const auto* assign = std::get_if<AssignTask>(&action);
+        if (assign != nullptr) held[Value(assign->task)] = Value(assign->attempt);
+      }
+      actions.clear();
+      ASSERT_FALSE(held.empty());
+      const auto first = held.begin();
+      alive = held.count(7) == 0;
+      if (alive) {
+        scheduler_->Step(now_,
+                         TaskFinished{WorkerId{worker}, TaskId{first->first},
+                                      Attempt{first->second}, Outcome::kOk, waited_, ran_},
+                         actions);
+        held.erase(first);
+      } else {
+        scheduler_->Step(now_, WorkerLost{WorkerId{worker}, false}, actions);
+      }
+      scheduler_->CheckInvariants();
+      for (const SchedulerAction& action : actions) {
+        const auto& complete = std::get<CompleteTask>(action);
+        done.insert(Value(complete.task));
+        EXPECT_EQ(complete.outcome, complete.task == TaskId{7} ? Outcome::kCrashed : Outcome::kOk);
+      }
+    }
+  }
+}
+
 TEST_F(SchedulerTest, OnlyStartedTasksCountTheLossAsACrash) {
   Start({.crash_limit = 2});
   StartWith(2, 4);
   Lose(1);
   Join(2, 2);
-  Place({"assign 1#2 w2", "assign 2#2 w2", "assign 3#2 w2", "assign 4#2 w2"});
-  Finish(2, 1, 2, Outcome::kOk, {"complete 1#2 w2 ok"});  // so 3 starts
-  Lose(2, {"complete 2#2 w2 crashed"});                   // its second; for 3 the first
+  Place({"assign 1#2 w2"});  // 1 and 2 are in danger, and do not run side by side
+  Finish(2, 1, 2, Outcome::kOk, {"complete 1#2 w2 ok"});
+  Place({"assign 2#2 w2", "assign 3#2 w2"});
+  Lose(2, {"complete 2#2 w2 crashed"});  // its second; for 3 the first
   Join(3, 2);
-  Place({"assign 3#3 w3", "assign 4#3 w3"});
+  Place({"assign 3#3 w3", "assign 4#2 w3"});
   Lose(3, {"complete 3#3 w3 crashed"});
   Join(4, 2);
-  Place({"assign 4#4 w4"});
-  Lose(4, {"complete 4#4 w4 crashed"});
+  Place({"assign 4#3 w4"});
+  Lose(4, {"complete 4#3 w4 crashed"});
 }
 
 TEST_F(SchedulerTest, CrashesOfProcessesAndOfWorkersAddUp) {
@@ -259,14 +342,14 @@ TEST_F(SchedulerTest, AnInfiniteLeaseNeverRunsOut) {
 
 // ---- Tasks that come back.
 
-TEST_F(SchedulerTest, ReturnedTasksKeepTheirOrderAndGetNewAttempts) {
+TEST_F(SchedulerTest, ReturnedTasksKeepTheirOrderAndAttempts) {
   StartWith(2, 4);
   Submit(1);
   Step(DrainRequested{WorkerId{1}});
   Return(1, 0, {{4, 1}, {3, 1}});
   EXPECT_EQ(stats().recalled, 2);
   Join(2, 3);
-  Place({"assign 3#2 w2", "assign 4#2 w2", "assign 5#1 w2"});
+  Place({"assign 3#1 w2", "assign 4#1 w2", "assign 5#1 w2"});
   Finish(1, 3, 1, Outcome::kOk, {});
   EXPECT_EQ(stats().stale_results, 1);
 }

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/time.h"
+#include "absl/container/flat_hash_map.h"
 #include "protocol/ids.h"
 #include "transport/transport.h"
 
@@ -32,7 +32,17 @@ struct Session {
   uint32_t pid = 0;
   uint64_t last_result = 0;  // sequence of the last Result of this session
 
-  // Due, in the order in which Master::Flush() says it.
+  // Tasks of an earlier run of the job that the worker still holds, as they are numbered there, and
+  // what they are in this run; task 0: not submitted yet, known by its key.
+  struct Adopted {
+    TaskId task{};
+    Attempt attempt{};
+    TaskKey key;
+  };
+  absl::flat_hash_map<std::pair<TaskId, Attempt>, Adopted> adopted;
+
+  // Due, in the order in which Master::Flush() says it. Cancels are numbered as the worker does.
+  bool welcome_due = false;
   std::vector<std::pair<TaskId, Attempt>> assigns;
   std::vector<std::pair<TaskId, Attempt>> cancels;
   std::optional<std::pair<uint64_t, std::vector<std::pair<TaskId, Attempt>>>> recall;

@@ -85,9 +85,15 @@ void TaskInbox::Cancel(TaskId task) {
 void TaskInbox::Drain(bool cancel_running) {
   absl::MutexLock lock(&mutex_);
   draining_ = true;
+  drained_ = true;
   contents_.drain = true;
   contents_.cancel_running |= cancel_running;
   WakeLoop();
+}
+
+bool TaskInbox::drained() const {
+  absl::MutexLock lock(&mutex_);
+  return drained_;
 }
 
 void TaskInbox::Close() {
@@ -141,6 +147,12 @@ void TaskInbox::Take(InboxContents& contents) {
   contents = std::move(contents_);
   contents_ = InboxContents();
   pending_ = false;
+}
+
+std::optional<TaskId> TaskInbox::TakeNumber() {
+  absl::MutexLock lock(&mutex_);
+  if (!contents_.submissions.empty()) return std::nullopt;
+  return TaskId{next_id_++};
 }
 
 void TaskInbox::Completed(uint64_t tasks, uint64_t payload_bytes) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -56,6 +57,9 @@ class TaskInbox : public TaskQueue {
   absl::Status WaitForWorkers(int count, absl::Duration timeout) override;
   FarmStatus Status() const override;
 
+  // Whether the job was cut short by Drain().
+  bool drained() const;
+
   // The user is done: the loop is to end what is left and leave.
   void Close();
 
@@ -68,6 +72,9 @@ class TaskInbox : public TaskQueue {
 
   // Moves everything asked for into `contents`. Calls from here on count as the loop's thread.
   void Take(InboxContents& contents);
+
+  // The next number, for a task of the loop's own; none while submitted tasks wait to be taken.
+  std::optional<TaskId> TakeNumber();
 
   // Tasks have ended: room in the queue.
   void Completed(uint64_t tasks, uint64_t payload_bytes);
@@ -92,6 +99,7 @@ class TaskInbox : public TaskQueue {
   uint64_t tasks_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool drained_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   FarmStatus status_ ABSL_GUARDED_BY(mutex_);
 };

@@ -22,6 +22,10 @@ struct TaskOptions {
   absl::Duration timeout = absl::InfiniteDuration();  // of one attempt, from its start
   int32_t priority = 0;                               // higher first
   uint32_t retries = 0;                               // further attempts after a failed one
+  Isolation isolation = Isolation::kDefault;          // of a function
+
+  // Who the task is in every run of a job with a journal; empty: known by what it runs.
+  std::string id{};
 };
 
 // A task as it is submitted. `tag` is the submitter's own and comes back in the report.
@@ -49,6 +53,7 @@ struct TaskReport {
   absl::Cord reply;  // of a function
   bool is_command = false;
   CommandOutput command;
+  bool from_journal = false;  // it ended in an earlier run of the job, and did not run in this one
 };
 
 // Where reports go. Called on the master's loop thread with what one turn of the loop completed,
@@ -81,7 +86,8 @@ class TaskQueue {
   // to `sink`. Blocks while the queue is full (the batch may be larger than the queue: it goes in
   // when the queue is empty enough). Tasks get consecutive ids; returns the first.
   //   InvalidArgument     a task that can never run (unknown function number, empty argv, over a
-  //                       limit); names it; nothing of the batch is submitted
+  //                       limit); names it; nothing of the batch is submitted, and `batch` is as
+  //                       it was
   //   ResourceExhausted   would block, and this is the master's loop thread
   //   FailedPrecondition  the farm is draining; nothing of the batch is submitted
   //   Unavailable         the farm has failed, with the reason

@@ -27,8 +27,12 @@ struct TaskRecord {
   uint32_t attempt = 0;  // the last one handed out; 0: none
   uint16_t crashes = 0;
   TaskPlace place = TaskPlace::kFresh;
-  bool cancelled : 1 = false;  // the worker that holds it was told so
-  bool pinned : 1 = false;     // not to be recalled: known to have started, or cancelled
+  bool cancelled : 1 = false;     // the worker that holds it was told so
+  bool pinned : 1 = false;        // not to be recalled: known to have started, or cancelled
+  bool suspect : 1 = false;       // was with a worker that was lost, and may have been the cause
+  bool lone : 1 = false;          // held, and its worker holds no other such (see Scheduler)
+  bool loss_counted : 1 = false;  // its last attempt is among `crashes`, as its worker was lost
+  bool adoptable : 1 = false;     // its last attempt has not ended: it went with its worker
 
   bool held() const { return place >= TaskPlace::kStarted; }
 };

@@ -15,12 +15,27 @@ void TaskStore::Add(TaskId task, TaskRequest&& request, std::shared_ptr<ReportSi
   }
   record.priority = request.options.priority;
   if (auto* call = std::get_if<FunctionWork>(&request.work)) {
-    record.function = call->function;
+    record.function = static_cast<uint16_t>(call->function);
+    record.isolation = request.options.isolation;
     record.request = std::move(call->request);
   } else {
     record.command = std::make_unique<CommandWork>(std::get<CommandWork>(std::move(request.work)));
   }
   records_.Insert(task, std::move(record));
+}
+
+void TaskStore::AddCopy(TaskId task, TaskId copy) {
+  const Record& original = At(task);
+  Record record;
+  record.submitted_ns = original.submitted_ns;
+  record.timeout_ns = original.timeout_ns;
+  record.priority = original.priority;
+  record.function = original.function;
+  record.isolation = original.isolation;
+  record.request = original.request;
+  if (original.command != nullptr)
+    record.command = std::make_unique<CommandWork>(*original.command);
+  records_.Insert(copy, std::move(record));
 }
 
 TaskWork TaskStore::Work(TaskId task, Attempt attempt) const {
@@ -31,7 +46,7 @@ TaskWork TaskStore::Work(TaskId task, Attempt attempt) const {
   work.priority = record.priority;
   if (record.timeout_ns > 0) work.timeout = absl::Nanoseconds(record.timeout_ns);
   if (record.command == nullptr) {
-    work.work = FunctionWork{record.function, record.request};
+    work.work = FunctionWork{record.function, record.request, record.isolation};
   } else {
     work.work = *record.command;
   }

@@ -25,12 +25,18 @@ class TaskStore {
     int64_t submitted_ns = 0;  // master's clock, since 1970
     int64_t timeout_ns = 0;    // 0: none
     int32_t priority = 0;
-    uint32_t function = 0;                 // of a function call
+    uint16_t function = 0;                 // of a function call; below kMaxFunctions
+    Isolation isolation{};                 // of a function call
     absl::Cord request;                    // of a function call
     std::unique_ptr<CommandWork> command;  // null for a function call
   };
 
   void Add(TaskId task, TaskRequest&& request, std::shared_ptr<ReportSink> sink, absl::Time now);
+
+  // `copy` runs the same and tells nobody.
+  void AddCopy(TaskId task, TaskId copy);
+
+  const Record& At(TaskId task) const { return records_.At(task); }
 
   // What goes to a worker for `attempt`; payloads are shared, not copied. The task is there.
   TaskWork Work(TaskId task, Attempt attempt) const;

@@ -104,7 +104,7 @@ void WorkerIndex::NoteStalled(int64_t now_ns) {
 }
 
 uint64_t WorkerIndex::RankOf(const ScheduledWorker& worker) const {
-  if (worker.draining || worker.blocked) return kNoRank;
+  if (worker.draining || worker.blocked || worker.avoided) return kNoRank;
   const uint64_t rank = PlacementRank(worker.held.size(), worker.slots, worker.prefetch_target);
   return worker.too_big && rank >= kFirstPrefetchRank ? kNoRank : rank;
 }

@@ -24,9 +24,11 @@ struct ScheduledWorker {
   HeldTasks held;
 
   bool draining = false;
-  bool blocked = false;  // nothing can be sent to it
-  bool too_big = false;  // the next ready task did not fit its max_prefetch_bytes
-  bool stalled = false;  // nothing happened to it for kStallNs
+  bool blocked = false;   // nothing can be sent to it
+  bool too_big = false;   // the next ready task did not fit its max_prefetch_bytes
+  bool has_lone = false;  // holds a lone task
+  bool avoided = false;   // the next ready task is to avoid it
+  bool stalled = false;   // nothing happened to it for kStallNs
 
   // The live recall; 0: none.
   uint64_t recall_id = 0;
@@ -35,6 +37,8 @@ struct ScheduledWorker {
   Pace pace;
   TaskId timed_task{};  // held, and timed for its round trip; 0: none
   int64_t timed_since_ns = 0;
+
+  bool willing() const { return !too_big && !avoided; }
 
   // The rest is kept by WorkerIndex.
   int64_t heard_ns = 0;

@@ -180,11 +180,6 @@ absl::Status CheckResult(const protocol::TaskResult& result, PartNames& parts) {
   return CheckPayload("reply", result.reply(), result.reply_part(), parts);
 }
 
-absl::Status CheckSlots(uint32_t slots) {
-  if (slots >= 1 && slots <= kMaxSlots) return absl::OkStatus();
-  return Refuse("slots is ", slots, ", not from 1 to ", kMaxSlots);
-}
-
 absl::Status CheckRunId(absl::string_view field, absl::string_view run_id) {
   if (run_id.empty() || run_id.size() == kRunIdBytes) return absl::OkStatus();
   return Refuse(field, " has ", run_id.size(), " bytes, not ", kRunIdBytes);
@@ -221,7 +216,9 @@ absl::Status CheckHello(const protocol::Hello& hello) {
     if (bad.ok() && hello.functions(i).empty()) bad = Refuse(" is empty");
     if (!bad.ok()) return Refuse("functions[", i, "]", bad.message());
   }
-  if (absl::Status bad = CheckSlots(hello.slots()); !bad.ok()) return bad;
+  if (hello.slots() == 0 || hello.slots() > kMaxSlots) {
+    return Refuse("slots is ", hello.slots(), ", not from 1 to ", kMaxSlots);
+  }
   if (absl::Status bad = CheckText("hostname", hello.hostname(), kMaxNameBytes); !bad.ok()) {
     return bad;
   }
@@ -295,8 +292,6 @@ absl::Status CheckBody(const protocol::Envelope& envelope, PartNames& parts) {
       return CheckRefs(envelope.recalled().tasks(), 0);
     case protocol::Envelope::kGoodbye:
       return CheckText("reason", envelope.goodbye().reason(), kMaxTextBytes);
-    case protocol::Envelope::kCapacity:
-      return CheckSlots(envelope.capacity().slots());
     case protocol::Envelope::kHeartbeat:
     case protocol::Envelope::kDrain:
     case protocol::Envelope::BODY_NOT_SET:

@@ -123,15 +123,6 @@ TEST(CheckEnvelopeTest, ChecksWhatAWorkerHolds) {
   EXPECT_EQ(wrong(holding(kMaxHeldTasks + 1)), "hello.held has 32769 elements, more than 32768");
 }
 
-TEST(CheckEnvelopeTest, ChecksCapacity) {
-  const auto wrong = [](uint32_t slots) {
-    return Wrong(Envelope::kCapacity, [&](Envelope& e) { e.mutable_capacity()->set_slots(slots); });
-  };
-  EXPECT_EQ(wrong(1), "");
-  EXPECT_EQ(wrong(0), "capacity.slots is 0, not from 1 to 4096");
-  EXPECT_EQ(wrong(kMaxSlots + 1), "capacity.slots is 4097, not from 1 to 4096");
-}
-
 TEST(CheckEnvelopeTest, ChecksWelcome) {
   const auto wrong = [](int64_t heartbeat_ns, int64_t lease_ns) {
     return Wrong(Envelope::kWelcome, [&](Envelope& e) {

@@ -38,6 +38,15 @@ struct TaskKey {
   }
 };
 
+// With a journal, what is above these bits of a task's number toward workers says in which run of the
+// job it was given.
+inline constexpr int kTaskNumberBits = 40;
+
+// The number as the user of that run knows it.
+constexpr TaskId NumberInRun(TaskId id) {
+  return TaskId{Value(id) & ((uint64_t{1} << kTaskNumberBits) - 1)};
+}
+
 // How a task ended, for good.
 enum class Outcome : uint8_t {
   kOk = 1,

@@ -78,7 +78,6 @@ const std::map<Envelope::BodyCase, std::string>& Bodies() {
       {Envelope::kRecalled, "recalled { recall_id: 4 tasks { id: 8 attempt: 2 } }"},
       {Envelope::kDrain, "drain { }"},
       {Envelope::kGoodbye, "goodbye { reason: 'the job is over' evicted: true }"},
-      {Envelope::kCapacity, "capacity { slots: 3 }"},
   };
   return bodies;
 }

@@ -10,7 +10,6 @@ inline constexpr protocol::Envelope::BodyCase kAllBodies[] = {
     protocol::Envelope::kAssign,    protocol::Envelope::kResult,  protocol::Envelope::kResultAck,
     protocol::Envelope::kHeartbeat, protocol::Envelope::kCancel,  protocol::Envelope::kRecall,
     protocol::Envelope::kRecalled,  protocol::Envelope::kDrain,   protocol::Envelope::kGoodbye,
-    protocol::Envelope::kCapacity,
 };
 
 // A sound envelope with that body, every field of it set, all payloads inline. Assign: a command

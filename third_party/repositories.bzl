@@ -61,6 +61,7 @@ def _define_libraries():
         },
     )
     _define_library("cppzmq", headers = ["zmq.h", "zmq.hpp"])
+    _define_library("isal", headers = ["isa-l/crc.h"])
     _define_library("libpng", headers = ["png.h"])
     _define_library("mpich", include_dir_of = "mpich")
     _define_library("nlohmann_json", headers = ["nlohmann/json.hpp"])

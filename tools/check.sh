@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
 usage() {
   cat <<'END'
-usage: tools/check.sh [--fix] [--all]
+usage: tools/check.sh [--fix] [--all] [--long]
 
 Runs clang-format on every C++ and proto file, shellcheck on every shell script, the tidy rules, the
 build, clang-tidy on what changed (not committed, or in the last commit), and the tests. One line a
@@ -13,16 +13,19 @@ step; the output of a step that fails comes before its line.
 
   --fix    let clang-format rewrite the files instead of reporting them
   --all    clang-tidy on every C++ file (minutes)
+  --long   also the tests that take long (tagged so; an hour or more)
   --help   print this
 END
 }
 
 fix=false
 lint_all=false
+long=false
 for argument in "$@"; do
   case "$argument" in
     --fix) fix=true ;;
     --all) lint_all=true ;;
+    --long) long=true ;;
     --help | -h)
       usage
       exit 0
@@ -99,6 +102,14 @@ check_lint() {
     xargs -0 -P "$(nproc)" -I FILE clang-tidy-14 --quiet FILE -- "${flags[@]}" 2>/dev/null
 }
 
+# Tests tagged "long" are tagged "manual" too, so that //... leaves them out.
+check_long_tests() {
+  local tests
+  mapfile -t tests < <(bazel query --noshow_progress 'attr(tags, "\blong\b", tests(//...))')
+  ((${#tests[@]})) || return
+  bazel test --noshow_progress --local_test_jobs=1 "${tests[@]}"
+}
+
 report_step "installed" ./setup.sh --check
 report_step "clang-format" check_format
 report_step "shellcheck" check_shell
@@ -106,6 +117,7 @@ report_step "tidy rules" python3 tests/tidy/tidy.py .
 report_step "build" bazel build --noshow_progress //...
 report_step "clang-tidy" check_lint
 report_step "tests" bazel test --noshow_progress //...
+"$long" && report_step "long tests" check_long_tests
 
 if ((failed_steps)); then
   echo "check: $failed_steps of the steps above failed"

@@ -85,24 +85,25 @@ struct Pipe {
   Descriptor write_end;
 };
 
-// Connect() must not overwrite a descriptor that it needs later, which it could if this process has
-// closed one of its own 0, 1 and 2.
-int MoveAboveStandard(Descriptor& descriptor) {
-  if (descriptor.get() > STDERR_FILENO) return 0;
-  const int fd = fcntl(descriptor.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  if (fd < 0) return errno;
-  descriptor = Descriptor(fd);
-  return 0;
+// Connect() must not overwrite a descriptor that it needs later, which it could if that is one of
+// those that the child is to have, of which `last` is the highest. 0 or an errno.
+int CopyAbove(int last, int descriptor, Descriptor& copy) {
+  copy = Descriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, last + 1));
+  return copy.is_open() ? 0 : errno;
+}
+
+int MoveAbove(int last, Descriptor& descriptor) {
+  return descriptor.get() > last ? 0 : CopyAbove(last, descriptor.get(), descriptor);
 }
 
 // 0 or an errno.
-int OpenPipe(Pipe& pipe) {
+int OpenPipe(int last, Pipe& pipe) {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) return errno;
   pipe.read_end = Descriptor(fds[0]);
   pipe.write_end = Descriptor(fds[1]);
-  if (const int error = MoveAboveStandard(pipe.read_end); error != 0) return error;
-  return MoveAboveStandard(pipe.write_end);
+  if (const int error = MoveAbove(last, pipe.read_end); error != 0) return error;
+  return MoveAbove(last, pipe.write_end);
 }
 
 // 0 if `file` (relative to `directory`) can be executed, else an errno.
@@ -153,21 +154,29 @@ bool WaitFor(const Descriptor& process, int options, siginfo_t& info) {
 
 absl::StatusOr<ChildProcess> ChildProcess::Start(const ChildProcessSpec& spec) {
   CHECK(!spec.argv.empty());
+  const int last = STDERR_FILENO + static_cast<int>(spec.passed.size());
   Descriptor directory;
   if (!spec.cwd.empty()) {
     directory = Descriptor(open(spec.cwd.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    const int error = directory.is_open() ? MoveAboveStandard(directory) : errno;
+    const int error = directory.is_open() ? MoveAbove(last, directory) : errno;
     if (error != 0) {
       return CannotRun(spec, absl::StrCat(" in '", OneLine(spec.cwd, kMaxShownBytes), "'"), error);
     }
   }
-  std::string program;
-  int error = FindProgram(spec.argv[0], spec.environment,
-                          directory.is_open() ? directory.get() : AT_FDCWD, program);
+  std::string program = spec.program;
+  int error = 0;
+  if (program.empty()) {
+    error = FindProgram(spec.argv[0], spec.environment,
+                        directory.is_open() ? directory.get() : AT_FDCWD, program);
+  }
   Pipe input, output, error_output;
-  if (error == 0 && spec.feed_input) error = OpenPipe(input);
-  if (error == 0) error = OpenPipe(output);
-  if (error == 0) error = OpenPipe(error_output);
+  if (error == 0 && spec.feed_input) error = OpenPipe(last, input);
+  if (error == 0 && !spec.share_outputs) error = OpenPipe(last, output);
+  if (error == 0 && !spec.share_outputs) error = OpenPipe(last, error_output);
+  std::vector<Descriptor> passed(spec.passed.size());
+  for (size_t i = 0; i < passed.size() && error == 0; ++i) {
+    error = CopyAbove(last, spec.passed[i], passed[i]);
+  }
   if (error != 0) return CannotRun(spec, "", error);
 
   FileActions actions;
@@ -177,10 +186,15 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const ChildProcessSpec& spec) {
   } else {
     actions.OpenEmptyInput();
   }
-  actions.Connect(output.write_end, STDOUT_FILENO);
-  actions.Connect(error_output.write_end, STDERR_FILENO);
+  if (!spec.share_outputs) {
+    actions.Connect(output.write_end, STDOUT_FILENO);
+    actions.Connect(error_output.write_end, STDERR_FILENO);
+  }
+  for (size_t i = 0; i < passed.size(); ++i) {
+    actions.Connect(passed[i], STDERR_FILENO + 1 + static_cast<int>(i));
+  }
   if (directory.is_open()) actions.ChangeDirectory(directory);
-  actions.CloseFrom(STDERR_FILENO + 1);
+  actions.CloseFrom(last + 1);
 
   ChildProcess child;
   error = posix_spawn(&child.pid_, program.c_str(), actions.get(), &SpawnAttributes(),

@@ -13,10 +13,13 @@ namespace taskfarm {
 
 // What to start.
 struct ChildProcessSpec {
-  absl::Span<const std::string> argv;         // not empty; argv[0] is looked up in PATH
-  absl::Span<const std::string> environment;  // all of it, as "NAME=value"; its PATH is the one
-  std::string cwd;                            // empty: this process's own
+  absl::Span<const std::string> argv;         // not empty
+  absl::Span<const std::string> environment;  // all of it, as "NAME=value"
+  std::string program = {};                   // a path; empty: argv[0], looked up in its PATH
+  std::string cwd = {};                       // empty: this process's own
   bool feed_input = false;                    // else standard input is empty
+  bool share_outputs = false;                 // its outputs are this process's own, else pipes
+  absl::Span<const int> passed = {};          // descriptors that it has as 3, 4, ...
 };
 
 struct ChildExit {
@@ -26,9 +29,10 @@ struct ChildExit {
 
 // A running process in a session and process group of its own, without a terminal: signals from
 // ours do not reach it. It starts with default signal actions, nothing blocked, and no descriptor
-// but 0, 1 and 2. The system does not end it when this process dies: it goes on until it notices
-// that its pipes are closed. (PR_SET_PDEATHSIG would have to be set between fork and exec, where
-// posix_spawn lets nobody in; and fork is not for a process that runs MPI and threads.)
+// but 0, 1, 2 and what is passed to it. The system does not end it when this process dies: it goes
+// on until it notices that its pipes are closed. (PR_SET_PDEATHSIG would have to be set between
+// fork and exec, where posix_spawn lets nobody in; and fork is not for a process that runs MPI and
+// threads.)
 //
 // Not thread-safe, but any thread may start and own one.
 class ChildProcess {
@@ -44,7 +48,7 @@ class ChildProcess {
 
   // To write to without blocking; closed without feed_input. A write can raise SIGPIPE.
   Descriptor& standard_input() { return input_; }
-  // To read from.
+  // To read from; closed with share_outputs.
   Descriptor& standard_output() { return output_; }
   Descriptor& standard_error() { return error_; }
 

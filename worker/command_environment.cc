@@ -12,8 +12,8 @@
 namespace taskfarm {
 namespace {
 
-constexpr absl::string_view kLaunchersOwn[] = {"PMI_", "PMIX_", "HYDI_",  "HYDRA_",
-                                               "MPI_", "MPIR_", "MPICH_", "UCX_"};
+constexpr absl::string_view kLaunchersOwn[] = {"PMI_",  "PMIX_",  "HYDI_", "HYDRA_",       "MPI_",
+                                               "MPIR_", "MPICH_", "UCX_",  "TASKFARM_MPI_"};
 
 absl::string_view NameOf(absl::string_view variable) {
   return variable.substr(0, variable.find('='));
@@ -42,7 +42,7 @@ CommandEnvironment CommandEnvironment::OfThisProcess() {
 }
 
 std::vector<std::string> CommandEnvironment::For(const CommandWork& command,
-                                                 const CommandPlace& place) const {
+                                                 const RunPlace& place) const {
   const std::string task = absl::StrCat(Value(place.task));
   const std::pair<absl::string_view, std::string> about_task[] = {
       {"TASKFARM_TASK_ID", command.name.empty() ? task : command.name},
@@ -62,6 +62,15 @@ std::vector<std::string> CommandEnvironment::For(const CommandWork& command,
   for (const auto& [name, value] : about_task) add(name, value);
   for (const std::string& variable : own_) {
     if (!added.contains(NameOf(variable))) environment.push_back(variable);
+  }
+  return environment;
+}
+
+std::vector<std::string> CommandEnvironment::With(absl::string_view name,
+                                                  absl::string_view value) const {
+  std::vector<std::string> environment = {absl::StrCat(name, "=", value)};
+  for (const std::string& variable : own_) {
+    if (NameOf(variable) != name) environment.push_back(variable);
   }
   return environment;
 }

@@ -11,8 +11,8 @@
 
 namespace taskfarm {
 
-// Where a command runs; it finds this in its environment.
-struct CommandPlace {
+// Where a task runs. A command finds this in its environment, a function in its context.
+struct RunPlace {
   TaskId task{};
   Attempt attempt{};
   WorkerId worker{};
@@ -21,8 +21,8 @@ struct CommandPlace {
 
 // The environment of commands: the worker's own as it was when this was made, without what belongs
 // to the worker's MPI and its launcher (PMI_*, PMIX_*, HYDI_*, HYDRA_*, MPI_*, MPIR_*, MPICH_*,
-// UCX_*: a command that runs MPI itself would take itself for a rank of ours); then the task's own
-// variables as they are; then TASKFARM_TASK_ID, TASKFARM_ATTEMPT, TASKFARM_SLOT and
+// UCX_*, TASKFARM_MPI_*: a command that runs MPI itself would take itself for a rank of ours); then
+// the task's own variables as they are; then TASKFARM_TASK_ID, TASKFARM_ATTEMPT, TASKFARM_SLOT and
 // TASKFARM_WORKER. Of two with one name the later wins.
 //
 // Immutable: may be used from any thread.
@@ -35,7 +35,11 @@ class CommandEnvironment {
   static CommandEnvironment OfThisProcess();
 
   // "NAME=value" strings in no particular order. `command` has passed CheckCommand().
-  std::vector<std::string> For(const CommandWork& command, const CommandPlace& place) const;
+  std::vector<std::string> For(const CommandWork& command, const RunPlace& place) const;
+
+  // For a process that is part of the worker: the worker's own variables, those of its MPI left
+  // out, and one more.
+  std::vector<std::string> With(absl::string_view name, absl::string_view value) const;
 
  private:
   std::vector<std::string> own_;

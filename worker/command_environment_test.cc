@@ -14,7 +14,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::UnorderedElementsAre;
 
-constexpr CommandPlace kPlace = {TaskId{7}, Attempt{2}, WorkerId{3}, 5};
+constexpr RunPlace kPlace = {TaskId{7}, Attempt{2}, WorkerId{3}, 5};
 
 TEST(CommandEnvironmentTest, GivesTheWorkersOwnAndTheTasksPlace) {
   const CommandEnvironment environment({"HOME=/root", "EMPTY=", "ODD"});
@@ -26,8 +26,8 @@ TEST(CommandEnvironmentTest, GivesTheWorkersOwnAndTheTasksPlace) {
 TEST(CommandEnvironmentTest, LeavesOutWhatBelongsToMpi) {
   const CommandEnvironment environment({"PMI_RANK=1", "PMI_FD=7", "PMIX_X=1", "HYDI_CONTROL_FD=3",
                                         "HYDRA_LAUNCHER=ssh", "MPI_LOCALRANKID=0", "MPIR_CVAR_A=1",
-                                        "MPICH_B=1", "UCX_TLS=tcp", "MPI=kept", "XPMI_RANK=kept",
-                                        "UCX=kept"});
+                                        "MPICH_B=1", "UCX_TLS=tcp", "TASKFARM_MPI_MODE=tolerant",
+                                        "MPI=kept", "XPMI_RANK=kept", "UCX=kept"});
   const std::vector<std::string> variables = environment.For({}, kPlace);
   EXPECT_EQ(variables.size(), 3u + 4u);
   EXPECT_THAT(variables, Contains("MPI=kept"));

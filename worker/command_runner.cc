@@ -296,7 +296,7 @@ CommandRunner::CommandRunner(const CommandOptions& options, const CommandEnviron
   StopIgnoringChildren();
 }
 
-FinishedCommand CommandRunner::Run(const CommandWork& command, const CommandPlace& place,
+FinishedCommand CommandRunner::Run(const CommandWork& command, const RunPlace& place,
                                    absl::Duration timeout, const std::atomic<bool>& cancelled) {
   if (absl::Status status = CheckCommand(command); !status.ok()) return NotRun(std::move(status));
   const std::vector<std::string> environment = environment_->For(command, place);

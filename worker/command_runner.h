@@ -15,8 +15,9 @@
 namespace taskfarm {
 
 struct CommandOptions {
-  // Between SIGTERM and SIGKILL to a command that was cancelled or ran out of time.
-  absl::Duration kill_grace = absl::Seconds(2);
+  // Between SIGTERM and SIGKILL to a command that was cancelled or ran out of time. With pipe_grace
+  // well below a second, so that its slot is free again by then.
+  absl::Duration kill_grace = absl::Milliseconds(500);
   // How long to read on when a command has ended but something it started, in another process
   // group, holds its outputs open.
   absl::Duration pipe_grace = absl::Milliseconds(100);
@@ -44,7 +45,7 @@ class CommandRunner {
   CommandRunner(const CommandOptions& options, const CommandEnvironment* environment, Clock* clock);
 
   // Blocks until the command has ended. Call from one thread at a time.
-  FinishedCommand Run(const CommandWork& command, const CommandPlace& place, absl::Duration timeout,
+  FinishedCommand Run(const CommandWork& command, const RunPlace& place, absl::Duration timeout,
                       const std::atomic<bool>& cancelled);
 
   // Makes Run() look at `cancelled`. Thread-safe, cheap; nothing happens if nothing runs.

@@ -35,7 +35,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr CommandPlace kPlace = {TaskId{7}, Attempt{2}, WorkerId{3}, 5};
+constexpr RunPlace kPlace = {TaskId{7}, Attempt{2}, WorkerId{3}, 5};
 constexpr absl::Duration kLong = absl::Seconds(60);
 
 CommandWork Shell(std::string script) {

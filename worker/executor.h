@@ -1,6 +1,7 @@
 #ifndef TASKFARM_WORKER_EXECUTOR_H_
 #define TASKFARM_WORKER_EXECUTOR_H_
 
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,10 @@ class Executor {
   // Appends what has finished since the last call, in order of completion. The executor calls its
   // wake function (given at construction, thread-safe) when this goes from nothing to something.
   virtual void TakeFinished(std::vector<FinishedWork>& finished) = 0;
+
+  // How many slots are lost for good, each to a function that did not end when its time was over.
+  // Never shrinks; the wake function is called when it grows.
+  virtual uint32_t given_up_slots() const { return 0; }
 };
 
 }  // namespace taskfarm

@@ -62,6 +62,10 @@ class ExecutorDouble : public Executor {
     finished_.clear();
   }
 
+  uint32_t given_up_slots() const override { return given_up_slots_; }
+
+  void GiveUpSlots(uint32_t count) { given_up_slots_ += count; }
+
   void Start(uint64_t task) {
     const auto found = Find(queued_, TaskId{task}, Attempt{1});
     CHECK(found != queued_.end());
@@ -106,6 +110,7 @@ class ExecutorDouble : public Executor {
   std::vector<TaskWork> queued_;
   std::vector<TaskWork> running_;
   std::vector<FinishedWork> finished_;
+  uint32_t given_up_slots_ = 0;
   std::vector<std::string> log_;
 };
 

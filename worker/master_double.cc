@@ -30,12 +30,24 @@ std::string ResultText(const FinishedWork& finished) {
   return text;
 }
 
+std::string HelloText(const protocol::Hello& hello) {
+  std::string text = "hello";
+  if (hello.held_size() > 0) {
+    absl::StrAppend(&text, " with ", hello.slots(), " slots, from ", hello.previous_epoch(),
+                    " holding");
+  }
+  for (const protocol::HeldTask& held : hello.held()) {
+    absl::StrAppend(&text, " ", held.id(), ".", held.attempt(), "/", held.key_low());
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string MessageText(const protocol::Envelope& envelope, const Message& message) {
   switch (envelope.body_case()) {
     case protocol::Envelope::kHello:
-      return "hello";
+      return HelloText(envelope.hello());
     case protocol::Envelope::kHeartbeat:
       return "heartbeat";
     case protocol::Envelope::kDrain:
@@ -108,12 +120,12 @@ void MasterDouble::Say(protocol::Envelope envelope, uint64_t epoch) {
   CHECK_OK(transport_->Send(peer_, EncodeEnvelope(envelope, Message{})));
 }
 
-void MasterDouble::SayWelcome(uint64_t worker) {
+void MasterDouble::SayWelcome(uint64_t worker, uint64_t epoch) {
   protocol::Envelope envelope;
   envelope.mutable_welcome()->set_worker_id(worker);
   envelope.mutable_welcome()->set_heartbeat_interval_ns(1'000'000'000);
   envelope.mutable_welcome()->set_lease_ns(10'000'000'000);
-  Say(std::move(envelope));
+  Say(std::move(envelope), epoch);
 }
 
 void MasterDouble::Assign(const std::vector<TaskWork>& tasks) {
@@ -142,6 +154,7 @@ TaskWork FunctionTask(uint64_t task, absl::string_view request, uint32_t functio
   TaskWork work;
   work.task = TaskId{task};
   work.attempt = Attempt{1};
+  work.key = TaskKey{1, task + 100};
   work.work = FunctionWork{.function = function, .request = absl::Cord(request)};
   return work;
 }

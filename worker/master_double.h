@@ -36,7 +36,7 @@ class MasterDouble {
   std::vector<std::string> Hear(absl::Duration timeout = absl::ZeroDuration());
 
   void Say(protocol::Envelope envelope, uint64_t epoch = kEpoch);
-  void SayWelcome(uint64_t worker = 3);
+  void SayWelcome(uint64_t worker = 3, uint64_t epoch = kEpoch);
   void Assign(const std::vector<TaskWork>& tasks);
   void Acknowledge(uint64_t sequence);
   void SayRaw(absl::string_view part);  // whatever it means

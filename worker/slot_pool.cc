@@ -12,8 +12,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "base/check.h"
 #include "worker/command_environment.h"
+#include "worker/ending.h"
 #include "worker/task_context.h"
 #include "worker/work_queue.h"
 
@@ -43,6 +45,11 @@ void EndAs(Outcome outcome, absl::Status status, FinishedWork& finished) {
   finished.reply.Clear();
 }
 
+absl::Status TimedOut(absl::Duration timeout) {
+  return absl::DeadlineExceededError(
+      absl::StrCat("timed out after ", absl::FormatDuration(timeout)));
+}
+
 std::vector<TaskRef> Refs(const WorkQueue::Batch& batch) {
   std::vector<TaskRef> refs;
   for (const QueuedWork& queued : batch) refs.emplace_back(queued.work.task, queued.work.attempt);
@@ -54,7 +61,11 @@ std::vector<TaskRef> Refs(const WorkQueue::Batch& batch) {
 class SlotPool::Impl {
  public:
   Impl(const SlotPoolOptions& options, Clock* clock);
-  ~Impl();
+
+  // Starts the threads, which share `impl`.
+  static void Launch(const std::shared_ptr<Impl>& impl);
+  // Returns when all of them have ended or were left to themselves.
+  void Finish();
 
   void SetWorker(WorkerId worker) { worker_.store(worker); }
   void Enqueue(std::vector<TaskWork>&& batch);
@@ -63,17 +74,22 @@ class SlotPool::Impl {
   void Cancel(TaskId task, Attempt attempt);
   void AbandonAll();
   void TakeFinished(std::vector<FinishedWork>& finished);
+  uint32_t given_up_slots() const { return given_up_slots_.load(); }
 
  private:
   // What belongs to a slot. Its thread reads `running` and `started` without the lock: nobody else
   // writes them.
   struct Slot {
-    Slot(uint32_t number, const CommandOptions& options, const CommandEnvironment* environment,
+    Slot(uint32_t number, const SlotPoolOptions& options, const CommandEnvironment* environment,
          Clock* clock)
-        : number(number), commands(options, environment, clock) {}
+        : number(number), commands(options.command, environment, clock) {
+      if (options.registry->functions().empty()) return;
+      functions.emplace(options.isolated, environment, clock);
+    }
 
     const uint32_t number;
     CommandRunner commands;
+    absl::optional<IsolatedRunner> functions;
     std::atomic<bool> cancelled{false};  // what the task is told
     std::thread thread;
 
@@ -82,33 +98,45 @@ class SlotPool::Impl {
     absl::Time started;
     bool cancel_requested = false;
     bool abandoned = false;
-    absl::Time deadline = absl::InfiniteFuture();  // when the timer tells the task
+    absl::Time deadline = absl::InfiniteFuture();  // when the timer has to do with the task
+    bool told = false;                             // the timer has told the task that it is late
+    bool given_up = false;
   };
 
   void RunSlot(Slot& slot);
   bool Next(Slot& slot, FinishedWork* finished);
   bool HandOver(Slot& slot, FinishedWork& finished, WorkQueue::Batch& spent);
   void Start(Slot& slot);
+  bool IsOnThread(const TaskWork& work) const;
+  RunPlace Place(const TaskWork& work, const Slot& slot) const;
   FinishedWork Execute(Slot& slot);
-  void CallFunction(const FunctionWork& function, Slot& slot, FinishedWork& finished);
+  void RunCommand(const TaskWork& work, Slot& slot, FinishedWork& finished);
+  void RunIsolated(const TaskWork& work, Slot& slot, FinishedWork& finished);
+  void RunOnThread(const TaskWork& work, Slot& slot, FinishedWork& finished);
   void RunTimer();
+  void OnDeadline(Slot& slot, absl::Time now);
   static void Stop(Slot& slot);
 
   const std::vector<RegisteredFunction>& functions_;
   Clock* const clock_;
   const std::function<void()> wake_;
+  const Isolation isolation_;
+  const absl::Duration give_up_grace_;
   const CommandEnvironment environment_;
   std::atomic<WorkerId> worker_{WorkerId{}};
   std::vector<std::unique_ptr<Slot>> slots_;
+  std::atomic<uint32_t> given_up_slots_{0};
 
   std::mutex mutex_;
   std::condition_variable work_;   // there is work, or stopping_
-  std::condition_variable timer_;  // timer_wakes_ has become earlier, or stopping_
+  std::condition_variable timer_;  // timer_wakes_ has become earlier, or no slot is left
+  std::condition_variable left_;   // slots_left_ has become 0
   // Guarded by mutex_.
   WorkQueue queue_;
   std::vector<FinishedWork> finished_;
   size_t waiting_ = 0;  // slots that wait for work_
   bool stopping_ = false;
+  size_t slots_left_ = 0;  // whose threads neither have ended nor were given up
   absl::Time timer_wakes_ = absl::InfiniteFuture();
   std::thread timer_thread_;  // from the first function that has a timeout on
 };
@@ -117,23 +145,35 @@ SlotPool::Impl::Impl(const SlotPoolOptions& options, Clock* clock)
     : functions_(options.registry->functions()),
       clock_(clock),
       wake_(options.wake),
+      isolation_(options.isolation),
+      give_up_grace_(options.give_up_grace),
       environment_(CommandEnvironment::OfThisProcess()) {
   CHECK_GE(options.slots, 1);
+  CHECK(isolation_ != Isolation::kDefault);
   for (uint32_t number = 0; number < options.slots; ++number) {
-    slots_.push_back(std::make_unique<Slot>(number, options.command, &environment_, clock));
+    slots_.push_back(std::make_unique<Slot>(number, options, &environment_, clock));
   }
-  for (const auto& slot : slots_) slot->thread = std::thread([this, &slot] { RunSlot(*slot); });
+  slots_left_ = slots_.size();
 }
 
-SlotPool::Impl::~Impl() {
+void SlotPool::Impl::Launch(const std::shared_ptr<Impl>& impl) {
+  for (const auto& slot : impl->slots_) {
+    slot->thread = std::thread([impl, slot = slot.get()] { impl->RunSlot(*slot); });
+  }
+}
+
+void SlotPool::Impl::Finish() {
   AbandonAll();
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     stopping_ = true;
+    work_.notify_all();
+    left_.wait(lock, [this] { return slots_left_ == 0; });
   }
-  work_.notify_all();
   timer_.notify_all();
-  for (const auto& slot : slots_) slot->thread.join();
+  for (const auto& slot : slots_) {
+    if (slot->thread.joinable()) slot->thread.join();
+  }
   if (timer_thread_.joinable()) timer_thread_.join();
 }
 
@@ -185,7 +225,7 @@ void SlotPool::Impl::Cancel(TaskId task, Attempt attempt) {
       finished_.push_back(std::move(finished));
     }
     for (const auto& slot : slots_) {
-      if (slot->running.empty()) continue;
+      if (slot->running.empty() || slot->given_up) continue;
       const TaskWork& work = slot->running.front().work;
       if (work.task != task || work.attempt != attempt) continue;
       slot->cancel_requested = true;
@@ -203,7 +243,7 @@ void SlotPool::Impl::AbandonAll() {
   queued = queue_.TakeAll();
   finished.swap(finished_);
   for (const auto& slot : slots_) {
-    if (slot->running.empty()) continue;
+    if (slot->running.empty() || slot->given_up) continue;
     slot->abandoned = true;
     Stop(*slot);
   }
@@ -223,11 +263,15 @@ void SlotPool::Impl::TakeFinished(std::vector<FinishedWork>& finished) {
 }
 
 void SlotPool::Impl::RunSlot(Slot& slot) {
-  if (!Next(slot, nullptr)) return;
-  for (;;) {
+  bool goes_on = Next(slot, nullptr);
+  while (goes_on) {
     FinishedWork finished = Execute(slot);
-    if (!Next(slot, &finished)) return;
+    goes_on = Next(slot, &finished);
   }
+  slot.functions.reset();
+  const std::lock_guard lock(mutex_);
+  if (slot.given_up) return;
+  if (--slots_left_ == 0) left_.notify_all();
 }
 
 // Hands over what the slot has finished, if anything, and waits for its next task. False when there
@@ -236,6 +280,7 @@ bool SlotPool::Impl::Next(Slot& slot, FinishedWork* finished) {
   WorkQueue::Batch spent;
   const absl::Time now = finished != nullptr ? finished->ended : clock_->Now();
   std::unique_lock lock(mutex_);
+  if (slot.given_up) return false;
   bool wake = finished != nullptr && HandOver(slot, *finished, spent);
   if (!queue_.empty()) {
     slot.started = now;
@@ -274,11 +319,11 @@ void SlotPool::Impl::Start(Slot& slot) {
   queue_.PopInto(slot.running);
   slot.cancel_requested = false;
   slot.abandoned = false;
+  slot.told = false;
   slot.cancelled.store(false, std::memory_order_relaxed);
   const TaskWork& work = slot.running.front().work;
-  if (work.timeout == absl::InfiniteDuration() || std::holds_alternative<CommandWork>(work.work)) {
-    return;  // a command is ended by the thread that watches it
-  }
+  // A process is ended by the thread that watches it.
+  if (work.timeout == absl::InfiniteDuration() || !IsOnThread(work)) return;
   slot.deadline = slot.started + work.timeout;
   if (slot.deadline >= timer_wakes_) return;
   timer_wakes_ = slot.deadline;
@@ -289,74 +334,130 @@ void SlotPool::Impl::Start(Slot& slot) {
   }
 }
 
+bool SlotPool::Impl::IsOnThread(const TaskWork& work) const {
+  const auto* const function = std::get_if<FunctionWork>(&work.work);
+  if (function == nullptr) return false;
+  return (function->isolation == Isolation::kDefault ? isolation_ : function->isolation) ==
+         Isolation::kThread;
+}
+
 FinishedWork SlotPool::Impl::Execute(Slot& slot) {
   const TaskWork& work = slot.running.front().work;
   FinishedWork finished = Begin(slot.running.front(), slot.started);
-  if (const auto* const command = std::get_if<CommandWork>(&work.work); command != nullptr) {
-    const CommandPlace place = {
-        .task = work.task, .attempt = work.attempt, .worker = worker_.load(), .slot = slot.number};
-    FinishedCommand result = slot.commands.Run(*command, place, work.timeout, slot.cancelled);
-    finished.outcome = result.outcome;
-    finished.status = std::move(result.status);
-    finished.command = std::move(result.output);
-    finished.ended = clock_->Now();
-    return finished;
-  }
-  CallFunction(std::get<FunctionWork>(work.work), slot, finished);
-  finished.ended = clock_->Now();
-  if (finished.ended - finished.started >= work.timeout) {
-    EndAs(Outcome::kTimedOut,
-          absl::DeadlineExceededError(
-              absl::StrCat("timed out after ", absl::FormatDuration(work.timeout))),
+  if (finished.is_command) {
+    RunCommand(work, slot, finished);
+  } else if (const uint32_t function = std::get<FunctionWork>(work.work).function;
+             function >= functions_.size()) {
+    EndAs(Outcome::kFailed,
+          absl::InvalidArgumentError(absl::StrCat("there is no function ", function,
+                                                  ": this program has ", functions_.size())),
           finished);
+  } else if (IsOnThread(work)) {
+    RunOnThread(work, slot, finished);
+    return finished;
+  } else {
+    RunIsolated(work, slot, finished);
   }
+  finished.ended = clock_->Now();
   return finished;
 }
 
-void SlotPool::Impl::CallFunction(const FunctionWork& function, Slot& slot,
-                                  FinishedWork& finished) {
-  if (function.function >= functions_.size()) {
-    EndAs(Outcome::kFailed,
-          absl::InvalidArgumentError(absl::StrCat("there is no function ", function.function,
-                                                  ": this program has ", functions_.size())),
-          finished);
-    return;
-  }
-  TaskContext context(finished.task, finished.attempt, worker_.load(), slot.number, slot.cancelled);
+RunPlace SlotPool::Impl::Place(const TaskWork& work, const Slot& slot) const {
+  return {.task = NumberInRun(work.task),
+          .attempt = work.attempt,
+          .worker = worker_.load(),
+          .slot = slot.number};
+}
+
+void SlotPool::Impl::RunCommand(const TaskWork& work, Slot& slot, FinishedWork& finished) {
+  FinishedCommand result = slot.commands.Run(std::get<CommandWork>(work.work), Place(work, slot),
+                                             work.timeout, slot.cancelled);
+  finished.outcome = result.outcome;
+  finished.status = std::move(result.status);
+  finished.command = std::move(result.output);
+}
+
+void SlotPool::Impl::RunIsolated(const TaskWork& work, Slot& slot, FinishedWork& finished) {
+  FinishedCall result = slot.functions->Run(std::get<FunctionWork>(work.work), Place(work, slot),
+                                            work.timeout, slot.cancelled);
+  finished.outcome = result.outcome;
+  finished.status = std::move(result.status);
+  finished.reply = std::move(result.reply);
+}
+
+void SlotPool::Impl::RunOnThread(const TaskWork& work, Slot& slot, FinishedWork& finished) {
+  const auto& function = std::get<FunctionWork>(work.work);
+  TaskContext context(NumberInRun(work.task), work.attempt, worker_.load(), slot.number,
+                      slot.cancelled);
   absl::StatusOr<absl::Cord> reply = functions_[function.function].run(function.request, context);
-  if (reply.ok()) {
+  finished.ended = clock_->Now();
+  if (finished.ended - finished.started >= work.timeout) {
+    EndAs(Outcome::kTimedOut, TimedOut(work.timeout), finished);
+  } else if (reply.ok()) {
     finished.reply = *std::move(reply);
   } else {
     EndAs(Outcome::kFailed, std::move(reply).status(), finished);
   }
 }
 
-// Tells functions when their time is over.
+// Tells functions on threads when their time is over, and gives up their slots if that is no use.
+// Runs until no slot is left: the last ones may have to be given up.
 void SlotPool::Impl::RunTimer() {
   std::unique_lock lock(mutex_);
-  while (!stopping_) {
+  while (slots_left_ > 0) {
     const absl::Time now = clock_->Now();
+    const uint32_t given_up_before = given_up_slots_.load();
     timer_wakes_ = absl::InfiniteFuture();
     for (const auto& slot : slots_) {
-      if (slot->deadline <= now) {
-        slot->cancelled.store(true);
-        slot->deadline = absl::InfiniteFuture();
-      }
+      if (slot->deadline <= now) OnDeadline(*slot, now);
       timer_wakes_ = std::min(timer_wakes_, slot->deadline);
+    }
+    if (given_up_slots_.load() > given_up_before) {
+      lock.unlock();
+      wake_();
+      lock.lock();
+      continue;  // with what has changed meanwhile
     }
     timer_.wait_for(lock, absl::ToChronoNanoseconds(std::min(timer_wakes_ - now, kLongestWait)));
   }
 }
 
+// Under the lock, on the timer's thread.
+void SlotPool::Impl::OnDeadline(Slot& slot, absl::Time now) {
+  if (!slot.told) {
+    slot.told = true;
+    slot.cancelled.store(true);
+    slot.deadline = now + give_up_grace_;
+    return;
+  }
+  slot.given_up = true;
+  slot.deadline = absl::InfiniteFuture();
+  given_up_slots_.fetch_add(1);
+  EndWithoutDestructors();
+  slot.thread.detach();
+  if (!slot.abandoned) {
+    FinishedWork finished = Begin(slot.running.front(), slot.started);
+    finished.ended = now;
+    const absl::Duration timeout = slot.running.front().work.timeout;
+    EndAs(slot.cancel_requested ? Outcome::kCancelled : Outcome::kTimedOut,
+          slot.cancel_requested ? absl::CancelledError("cancelled") : TimedOut(timeout), finished);
+    finished_.push_back(std::move(finished));
+  }
+  if (--slots_left_ == 0) left_.notify_all();
+}
+
 void SlotPool::Impl::Stop(Slot& slot) {
   slot.cancelled.store(true);
   slot.commands.Wake();
+  if (slot.functions.has_value()) slot.functions->Wake();
 }
 
 SlotPool::SlotPool(const SlotPoolOptions& options, Clock* clock)
-    : impl_(std::make_unique<Impl>(options, clock)) {}
+    : impl_(std::make_shared<Impl>(options, clock)) {
+  Impl::Launch(impl_);
+}
 
-SlotPool::~SlotPool() = default;
+SlotPool::~SlotPool() { impl_->Finish(); }
 
 void SlotPool::SetWorker(WorkerId worker) { impl_->SetWorker(worker); }
 
@@ -373,5 +474,7 @@ void SlotPool::Cancel(TaskId task, Attempt attempt) { impl_->Cancel(task, attemp
 void SlotPool::AbandonAll() { impl_->AbandonAll(); }
 
 void SlotPool::TakeFinished(std::vector<FinishedWork>& finished) { impl_->TakeFinished(finished); }
+
+uint32_t SlotPool::given_up_slots() const { return impl_->given_up_slots(); }
 
 }  // namespace taskfarm

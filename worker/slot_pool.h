@@ -5,10 +5,13 @@
 #include <functional>
 #include <memory>
 
+#include "absl/time/time.h"
 #include "protocol/ids.h"
+#include "protocol/task.h"
 #include "transport/clock.h"
 #include "worker/command_runner.h"
 #include "worker/executor.h"
+#include "worker/isolated/isolated_runner.h"
 #include "worker/registry.h"
 
 namespace taskfarm {
@@ -19,22 +22,32 @@ struct SlotPoolOptions {
   // Told when there are results to take. Called from any of the pool's threads, and by Cancel() on
   // the caller's, with no lock held.
   std::function<void()> wake;
-  CommandOptions command;
+  Isolation isolation = Isolation::kThread;  // of functions whose task does not say; not kDefault
+  // How long a function on a thread may run on after its timeout.
+  absl::Duration give_up_grace = absl::Milliseconds(500);
+  CommandOptions command = {};
+  IsolatedOptions isolated = {};
 };
 
 // The executor of real workers: a thread for each slot, all fed from one queue. A function runs on
-// its slot's thread; a command in a process of its own, watched by that thread.
+// its slot's thread, or isolated in a process that belongs to the slot; a command in a process of
+// its own. Either process is watched by the slot's thread.
 //
 // A task that was cancelled while it ran finishes as kCancelled whatever came of it, and else one
-// that ran past its timeout as kTimedOut. A function learns of either through its context; nothing
-// can stop one that does not ask.
+// that ran past its timeout as kTimedOut. Processes are ended then, and their slots free again
+// within a second of a timeout. A function on a thread learns of either through its context, and
+// nothing can stop one that does not ask: some time after its timeout the slot is given up. That
+// is, the task finishes without it, no other task comes to that slot, and the thread is left to
+// itself. From then on this process ends with _exit() (see EndWithoutDestructors()).
 class SlotPool : public Executor {
  public:
-  // `clock` (the machine's: timeouts are waited for in real time) outlives the pool.
+  // `clock` (the machine's: timeouts are waited for in real time) and the registry outlive the pool
+  // and whatever runs in slots that it has given up.
   SlotPool(const SlotPoolOptions& options, Clock* clock);
 
-  // Abandons everything and waits for the threads: commands are killed, functions are told to stop
-  // and waited for, as long as it takes. The wake function is not called any more afterwards.
+  // Abandons everything and waits for the threads: processes are ended, functions on threads are
+  // told to stop and waited for, as long as it takes, but for those whose slots are given up. The
+  // wake function is not called any more afterwards.
   ~SlotPool() override;
 
   // The worker's number, for contexts and commands' environments from now on.
@@ -47,10 +60,11 @@ class SlotPool : public Executor {
   void Cancel(TaskId task, Attempt attempt) override;
   void AbandonAll() override;
   void TakeFinished(std::vector<FinishedWork>& finished) override;
+  uint32_t given_up_slots() const override;
 
  private:
   class Impl;
-  std::unique_ptr<Impl> impl_;
+  const std::shared_ptr<Impl> impl_;  // the threads have it too: some may outlive the pool
 };
 
 }  // namespace taskfarm

@@ -77,6 +77,9 @@ class Worker::Impl {
   absl::Time NextDeadline() const;
   void RequestDrain();
   const absl::Status& status() const { return status_; }
+  bool wants_restart() const {
+    return options_.leave_with_lost_slots && left_by_itself_ && SlotsLeft() < options_.slots;
+  }
   void CheckInvariants() const;
   // For what was said last; whoever must know whether it arrived has waited for an answer.
   void Close() { transport_->Close(kLinger).IgnoreError(); }
@@ -110,6 +113,9 @@ class Worker::Impl {
   void Do(worker_action::SessionEnded& action);
   void Do(worker_action::Stop& action);
 
+  void AddHeld(protocol::Hello& hello) const;
+  uint32_t SlotsLeft() const;
+  void NoticeLostSlots();
   absl::Status SendSomeResults(uint64_t sequence, size_t at_most, size_t& count);
   void Post(uint64_t epoch, protocol::Envelope& envelope);
   void FlushOutbox();
@@ -124,6 +130,9 @@ class Worker::Impl {
 
   absl::Time now_;  // of this turn
   WorkerState state_;
+  uint32_t slots_left_ = 0;
+  uint32_t told_slots_ = 0;      // in the last Hello
+  bool left_by_itself_ = false;  // the last session, and not because the job was over
   absl::Status status_;
   bool broken_ = false;                              // the transport is
   absl::Time flush_until_ = absl::InfiniteFuture();  // once stopped
@@ -151,10 +160,14 @@ Worker::Impl::Impl(const WorkerOptions& options, Transport* transport, Executor*
       executor_(executor),
       clock_(clock),
       now_(clock->Now()),
-      state_({.master_patience = options.master_patience, .reconnects = options.reconnects}, now_) {
+      state_({.master_patience = options.master_patience,
+              .reconnects = options.reconnects,
+              .mutation = options.mutation},
+             now_) {
   CHECK_GE(options.slots, 1);
   CHECK_LE(options.slots, kMaxSlots);
   CHECK_LE(options.functions.size(), kMaxFunctions);
+  slots_left_ = options.slots;
 }
 
 bool Worker::Impl::Tick(absl::Duration max_wait) {
@@ -180,6 +193,7 @@ bool Worker::Impl::Tick(absl::Duration max_wait) {
     CarryOut();
   }
   TakeResults();
+  NoticeLostSlots();
   for (state_.Settle(now_, actions_); !actions_.empty(); state_.Settle(now_, actions_)) CarryOut();
   if (state_.stopped() && now_ >= flush_until_) outbox_.clear();
   return !Done();
@@ -217,10 +231,29 @@ void Worker::Impl::TakeResults() {
   event.tasks.reserve(finished_.size());
   for (FinishedWork& finished : finished_) {
     event.tasks.emplace_back(finished.task, finished.attempt);
+    finished.key = state_.held().at(event.tasks.back());
     results_.push_back(std::move(finished));
   }
   finished_.clear();
   Step(event);
+}
+
+// A function that does not end keeps its slot. Without slots, or where the program can be started
+// anew and have them all again, the worker leaves when the rest is done.
+void Worker::Impl::NoticeLostSlots() {
+  const uint32_t left = SlotsLeft();
+  if (left != slots_left_ && options_.warn) {
+    options_.warn(absl::StrCat("a function ignores that its time is over and keeps its slot: ",
+                               left, " of ", options_.slots, " slots are left"));
+  }
+  slots_left_ = left;
+  if (left == options_.slots || state_.epoch() == 0) return;
+  if (left == 0 || options_.leave_with_lost_slots) {
+    Step(worker_event::DrainRequested{});
+  } else if (left != told_slots_) {
+    Step(worker_event::SlotsLost{});
+  }
+  CarryOut();
 }
 
 void Worker::Impl::Log(absl::string_view text) const {
@@ -265,7 +298,8 @@ WorkerEvent Worker::Impl::Read(const Message& message) {
           .epoch = epoch,
           .worker = WorkerId{welcome.worker_id()},
           .heartbeat_interval = absl::Nanoseconds(welcome.heartbeat_interval_ns()),
-          .lease = absl::Nanoseconds(welcome.lease_ns())};
+          .lease = absl::Nanoseconds(welcome.lease_ns()),
+          .run_id = welcome.run_id()};
     }
     case protocol::Envelope::kReject:
       return worker_event::Reject{envelope.reject().text()};
@@ -302,7 +336,7 @@ WorkerEvent Worker::Impl::ReadAssign(uint64_t epoch, const protocol::Assign& ass
   assigned_.clear();
   for (const protocol::Task& task : assign.tasks()) {
     const TaskWork& work = assigned_.emplace_back(TaskFromWire(task, message));
-    event.tasks.emplace_back(work.task, work.attempt);
+    event.tasks.emplace_back(TaskRef(work.task, work.attempt), work.key);
   }
   return event;
 }
@@ -321,10 +355,34 @@ void Worker::Impl::Do(worker_action::SendHello&) {
   protocol::Hello& hello = *envelope.mutable_hello();
   hello.set_program_digest(options_.program_digest);
   for (const std::string& function : options_.functions) hello.add_functions(function);
-  hello.set_slots(options_.slots);
+  told_slots_ = SlotsLeft();
+  left_by_itself_ = false;
+  hello.set_slots(told_slots_);
   hello.set_hostname(options_.hostname);
   hello.set_pid(options_.pid);
+  AddHeld(hello);
   Post(0, envelope);
+}
+
+void Worker::Impl::AddHeld(protocol::Hello& hello) const {
+  hello.set_previous_epoch(state_.previous_epoch());
+  hello.set_previous_run_id(state_.previous_run_id());
+  const auto add = [&hello](const TaskRef& task, const TaskKey& key) {
+    if (static_cast<size_t>(hello.held_size()) >= kMaxHeldTasks) return;
+    protocol::HeldTask& held = *hello.add_held();
+    held.set_id(Value(task.first));
+    held.set_attempt(Value(task.second));
+    held.set_key_high(key.high);
+    held.set_key_low(key.low);
+  };
+  std::vector<std::pair<TaskRef, TaskKey>> running(state_.held().begin(), state_.held().end());
+  std::sort(running.begin(), running.end());  // the same message in each run of a simulation
+  for (const auto& [task, key] : running) add(task, key);
+  for (const FinishedWork& kept : results_) add(TaskRef(kept.task, kept.attempt), kept.key);
+}
+
+uint32_t Worker::Impl::SlotsLeft() const {
+  return options_.slots - std::min(options_.slots, executor_->given_up_slots());
 }
 
 void Worker::Impl::Do(worker_action::SendHeartbeat&) {
@@ -359,6 +417,7 @@ void Worker::Impl::Do(worker_action::SendGoodbye& action) {
   protocol::Envelope envelope;
   envelope.mutable_goodbye()->set_reason(action.reason);
   Post(action.epoch, envelope);
+  left_by_itself_ = true;
 }
 
 void Worker::Impl::Do(worker_action::SendResults& action) {
@@ -482,6 +541,8 @@ absl::Status Worker::Run() {
 absl::Time Worker::NextDeadline() const { return impl_->NextDeadline(); }
 
 void Worker::RequestDrain() { impl_->RequestDrain(); }
+
+bool Worker::wants_restart() const { return impl_->wants_restart(); }
 
 const absl::Status& Worker::status() const { return impl_->status(); }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/mutation.h"
 #include "protocol/ids.h"
 #include "transport/clock.h"
 #include "transport/transport.h"
@@ -26,10 +27,16 @@ struct WorkerOptions {
   absl::Duration master_patience = absl::Seconds(60);
   // Whether the transport connects again by itself after a connection was lost.
   bool reconnects = true;
+  // Whether to leave, orderly, when a function has taken a slot with it, rather than go on with the
+  // slots that are left: for a worker that is then started again.
+  bool leave_with_lost_slots = false;
   // One line for a person on what happens to the session; may be null.
   std::function<void(absl::string_view)> log;
+  // One line for a person on what is wrong with this worker; may be null.
+  std::function<void(absl::string_view)> warn;
   // Called with the number the master gave, before any task of that session. May be null.
   std::function<void(WorkerId)> on_welcome;
+  Mutation mutation = Mutation::kNone;  // for the mutation test only
 };
 
 // The worker's loop: session with the master, tasks in, results out. The same on every transport
@@ -57,6 +64,10 @@ class Worker {
 
   // Finish what runs, hand back the rest, leave. Thread-safe, also safe in a signal watcher.
   void RequestDrain();
+
+  // Once over: it has left for want of slots (WorkerOptions::leave_with_lost_slots) while the job
+  // goes on.
+  bool wants_restart() const;
 
   // OK: the master said the job is over, or drained. FailedPrecondition: rejected, with the
   // master's reason, or the master speaks another version of the protocol. InvalidArgument: what

@@ -1,11 +1,18 @@
 #include "worker/worker_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 
 namespace taskfarm {
+namespace {
+
+// How long a worker that is to leave waits for the answer to its Hello.
+constexpr absl::Duration kWelcomePatience = absl::Seconds(2);
+
+}  // namespace
 
 WorkerState::WorkerState(const WorkerStateOptions& options, absl::Time now)
     : options_(options), now_(now), alone_since_(now) {}
@@ -21,6 +28,9 @@ void WorkerState::Settle(absl::Time now, Actions& actions) {
   CHECK(now >= now_) << "time goes backwards";
   now_ = now;
   if (phase_ == Phase::kStopped) return;
+  if (!in_session() && drain_by_.has_value() && now >= *drain_by_) {
+    return Stop(absl::OkStatus(), actions);
+  }
   if (!in_session()) {
     if (now < alone_since_ + options_.master_patience) return;
     return Stop(absl::UnavailableError(absl::StrCat(
@@ -41,6 +51,10 @@ void WorkerState::Settle(absl::Time now, Actions& actions) {
   }
   if (phase_ == Phase::kDraining) SettleDraining(actions);
   if (in_session() && !blocked_ && now >= last_sent_ + heartbeat_interval_) {
+    if (options_.mutation == Mutation::kNoHeartbeats) {
+      last_sent_ = now;
+      return;
+    }
     Send(worker_action::SendHeartbeat{}, actions);
   }
 }
@@ -60,7 +74,10 @@ void WorkerState::SettleDraining(Actions& actions) {
 
 absl::Time WorkerState::NextDeadline() const {
   if (phase_ == Phase::kStopped) return absl::InfiniteFuture();
-  if (!in_session()) return alone_since_ + options_.master_patience;
+  if (!in_session()) {
+    const absl::Time give_up = alone_since_ + options_.master_patience;
+    return std::min(give_up, drain_by_.value_or(give_up));
+  }
   absl::Time next = last_heard_ + lease_;
   if (!blocked_) next = std::min(next, last_sent_ + heartbeat_interval_);
   if (phase_ == Phase::kDraining && held_.empty()) next = std::min(next, last_progress_ + lease_);
@@ -85,13 +102,18 @@ void WorkerState::On(const worker_event::Disconnected& event, Actions& actions) 
 
 void WorkerState::On(const worker_event::Welcome& event, Actions& actions) {
   if (phase_ != Phase::kHelloSent) return;
+  const bool same_job =
+      event.epoch == previous_epoch_ || (!event.run_id.empty() && event.run_id == previous_run_id_);
+  if (!same_job && options_.mutation != Mutation::kKeepOldJob) AbandonAll(actions);
   phase_ = Phase::kOpen;
   epoch_ = event.epoch;
+  run_id_ = event.run_id;
   heartbeat_interval_ = event.heartbeat_interval;
   lease_ = event.lease;
   last_heard_ = now_;
   next_sequence_ = 1;
   actions.push_back(worker_action::SessionOpened{.worker = event.worker});
+  if (drain_by_.has_value()) On(worker_event::DrainRequested{}, actions);
 }
 
 void WorkerState::On(const worker_event::Reject& event, Actions& actions) {
@@ -105,11 +127,11 @@ void WorkerState::On(const worker_event::Assign& event, Actions& actions) {
   worker_action::Enqueue enqueue;
   worker_action::SendRecalled handed_back;
   for (size_t place = 0; place < event.tasks.size(); ++place) {
-    const TaskRef& task = event.tasks[place];
+    const auto& [task, key] = event.tasks[place];
     if (phase_ == Phase::kDraining || held_.size() >= options_.max_held_tasks) {
       handed_back.tasks.push_back(task);
       enqueue.except.push_back(place);
-    } else if (!held_.insert(task).second) {
+    } else if (!held_.emplace(task, key).second) {
       enqueue.except.push_back(place);  // said twice, run once
     }
   }
@@ -120,7 +142,8 @@ void WorkerState::On(const worker_event::Assign& event, Actions& actions) {
 void WorkerState::On(const worker_event::ResultAck& event, Actions& actions) {
   if (!Hear(event.epoch) || event.sequence >= next_sequence_) return;
   size_t count = 0;
-  while (!under_way_.empty() && under_way_.front().first <= event.sequence) {
+  const bool all = options_.mutation == Mutation::kAckCoversAll;
+  while (!under_way_.empty() && (all || under_way_.front().first <= event.sequence)) {
     count += under_way_.front().second;
     under_way_.pop_front();
   }
@@ -167,9 +190,8 @@ void WorkerState::On(const worker_event::Failed& event, Actions& actions) {
 }
 
 void WorkerState::On(const worker_event::TakenBack& event, Actions& actions) {
-  if (!in_session()) return;
   for (const TaskRef& task : event.tasks) CHECK_EQ(held_.erase(task), 1);
-  if (event.recall_id == 0 && event.tasks.empty()) return;
+  if (!in_session() || (event.recall_id == 0 && event.tasks.empty())) return;
   Send(worker_action::SendRecalled{.recall_id = event.recall_id, .tasks = event.tasks}, actions);
 }
 
@@ -199,9 +221,18 @@ void WorkerState::On(const worker_event::DrainRequested&, Actions& actions) {
   if (phase_ == Phase::kOpen) {
     Send(worker_action::SendDrain{}, actions);
     StartDraining(actions);
-  } else if (!in_session()) {
+  } else if (phase_ == Phase::kHelloSent && !drain_by_.has_value()) {
+    drain_by_ = now_ + kWelcomePatience;  // the master may have given it tasks already
+  } else if (phase_ == Phase::kDisconnected) {
     Stop(absl::OkStatus(), actions);
   }
+}
+
+void WorkerState::On(const worker_event::SlotsLost&, Actions& actions) {
+  if (phase_ != Phase::kOpen) return;
+  LeaveSession("it has fewer slots now and starts a new session", actions);
+  DropUnstarted(actions);
+  SayHello(actions);
 }
 
 bool WorkerState::Hear(uint64_t epoch) {
@@ -229,18 +260,16 @@ void WorkerState::StartDraining(Actions& actions) {
 
 void WorkerState::EndSession(absl::string_view reason, Actions& actions) {
   if (!in_session()) return;
-  actions.push_back(worker_action::AbandonExecutor{});
-  if (kept_results() > 0) {
-    actions.push_back(worker_action::ForgetResults{.count = kept_results()});
-  }
   actions.push_back(worker_action::SessionEnded{.reason = std::string(reason)});
   phase_ = Phase::kDisconnected;
   alone_since_ = now_;
-  epoch_ = 0;
-  held_.clear();
+  previous_epoch_ = std::exchange(epoch_, 0);
+  previous_run_id_ = std::exchange(run_id_, "");
+  if (options_.mutation == Mutation::kForgetUnacknowledged) {
+    actions.push_back(worker_action::ForgetResults{.count = std::exchange(unacknowledged_, 0)});
+  }
+  unsent_ += std::exchange(unacknowledged_, 0);
   under_way_.clear();
-  unsent_ = 0;
-  unacknowledged_ = 0;
 }
 
 void WorkerState::LeaveSession(absl::string_view reason, Actions& actions) {
@@ -251,15 +280,33 @@ void WorkerState::LeaveSession(absl::string_view reason, Actions& actions) {
 
 void WorkerState::LoseSession(absl::string_view reason, Actions& actions) {
   const bool was_draining = phase_ == Phase::kDraining;
-  EndSession(reason, actions);
+  if (in_session()) {
+    EndSession(reason, actions);
+    DropUnstarted(actions);
+  }
   phase_ = Phase::kDisconnected;
   if (was_draining) {
     Stop(absl::UnavailableError(absl::StrCat("lost while draining: ", reason)), actions);
   }
 }
 
+void WorkerState::DropUnstarted(Actions& actions) {
+  if (held_.empty()) return;
+  actions.push_back(worker_action::RecallFromExecutor{.recall_id = 0, .tasks = {}, .all = true});
+}
+
+void WorkerState::AbandonAll(Actions& actions) {
+  if (!held_.empty()) actions.push_back(worker_action::AbandonExecutor{});
+  if (kept_results() > 0) {
+    actions.push_back(worker_action::ForgetResults{.count = kept_results()});
+  }
+  held_.clear();
+  unsent_ = 0;
+}
+
 void WorkerState::Stop(absl::Status status, Actions& actions) {
   CHECK(!in_session());
+  AbandonAll(actions);
   phase_ = Phase::kStopped;
   actions.push_back(worker_action::Stop{.status = std::move(status)});
 }
@@ -279,8 +326,7 @@ void WorkerState::CheckInvariants() const {
   if (in_session()) {
     CHECK(last_heard_ <= now_ && last_sent_ <= now_);
   } else {
-    CHECK(held_.empty());
-    CHECK_EQ(kept_results(), 0);
+    CHECK_EQ(unacknowledged_, 0);
     CHECK_EQ(epoch_, 0);
   }
 }

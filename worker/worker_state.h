@@ -4,15 +4,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/mutation.h"
 #include "protocol/ids.h"
 
 namespace taskfarm {
@@ -35,13 +37,14 @@ struct Welcome {
   WorkerId worker{};
   absl::Duration heartbeat_interval;
   absl::Duration lease;
+  std::string run_id;  // of the master's journal; empty: none
 };
 struct Reject {
   std::string text;
 };
 struct Assign {
   uint64_t epoch = 0;
-  std::vector<TaskRef> tasks;
+  std::vector<std::pair<TaskRef, TaskKey>> tasks;
 };
 struct ResultAck {
   uint64_t epoch = 0;
@@ -93,6 +96,8 @@ struct SendBlocked {};
 struct SendUnblocked {};
 // This worker is to leave (a signal).
 struct DrainRequested {};
+// It has fewer slots than it told; what runs on the others goes on.
+struct SlotsLost {};
 
 }  // namespace worker_event
 
@@ -103,11 +108,12 @@ using WorkerEvent =
                  worker_event::Drain, worker_event::Goodbye, worker_event::Failed,
                  worker_event::TakenBack, worker_event::Finished, worker_event::ResultsSent,
                  worker_event::SendBlocked, worker_event::SendUnblocked,
-                 worker_event::DrainRequested>;
+                 worker_event::DrainRequested, worker_event::SlotsLost>;
 
 // ---- Actions: what is to be done, in this order.
 namespace worker_action {
 
+// With what runs and what is kept of the session before.
 struct SendHello {};
 // Pack the oldest unsent results, as many as go into a message, as number `sequence`. Answer with
 // ResultsSent, or SendBlocked if it could not be sent.
@@ -176,6 +182,7 @@ struct WorkerStateOptions {
   // at once; results beyond the second wait unsent until some are acknowledged.
   size_t max_held_tasks = 65536;
   size_t max_unacknowledged_results = 65536;
+  Mutation mutation = Mutation::kNone;  // for the mutation test only
 };
 
 // The session of a worker with its master: which tasks it holds, which results are on their way,
@@ -183,12 +190,14 @@ struct WorkerStateOptions {
 // no I/O, no threads, no payloads, no iteration over hash order.
 //
 // A session begins with the master's Welcome. It ends with a Goodbye, when the connection is gone,
-// or when the master has been silent for longer than its lease. Then everything that was held is
-// abandoned, results included: the master gives these tasks to others. The worker says Hello again
-// at once if it is still connected (after a Goodbye of its own, where the master may not know that
-// the session is over), else on the next connection. The number and the epoch of the new session
-// are whatever its Welcome says. Between Hello and Welcome everything else is of an older session
-// and dropped, but for the news that the job is over.
+// or when the master has been silent for longer than its lease. What has not started is then
+// dropped; what runs goes on, and results that were not acknowledged stay. The worker says Hello
+// again at once if it is still connected (after a Goodbye of its own, where the master may not know
+// that the session is over), else on the next connection, and names there what it holds. If the
+// next session is with the same master, or with one that goes on with the same journal, all of that
+// belongs to it, and the master cancels what it does not want; else it is abandoned. The number and
+// the epoch of the new session are whatever its Welcome says. Between Hello and Welcome everything
+// else is of an older session and dropped, but for the news that the job is over.
 class WorkerState {
  public:
   WorkerState(const WorkerStateOptions& options, absl::Time now);
@@ -206,6 +215,13 @@ class WorkerState {
 
   // The epoch of the session, for what is sent in it. 0 without a session.
   uint64_t epoch() const { return epoch_; }
+
+  // The session before, for Hello; 0 and empty if there was none.
+  uint64_t previous_epoch() const { return previous_epoch_; }
+  const std::string& previous_run_id() const { return previous_run_id_; }
+
+  // What was assigned and has neither finished nor been given back, in no order.
+  const absl::flat_hash_map<TaskRef, TaskKey>& held() const { return held_; }
 
   // How many results the owner keeps, and how many of these, the newest, were not sent yet.
   size_t kept_results() const { return unacknowledged_ + unsent_; }
@@ -244,6 +260,7 @@ class WorkerState {
   void On(const worker_event::SendBlocked& event, Actions& actions);
   void On(const worker_event::SendUnblocked& event, Actions& actions);
   void On(const worker_event::DrainRequested& event, Actions& actions);
+  void On(const worker_event::SlotsLost& event, Actions& actions);
 
   bool in_session() const { return phase_ == Phase::kOpen || phase_ == Phase::kDraining; }
   // Whether a message of `epoch` belongs to the session, and if so, that the master is alive.
@@ -252,29 +269,37 @@ class WorkerState {
   void Send(Message message, Actions& actions);
   void SayHello(Actions& actions);
   void StartDraining(Actions& actions);
-  // Leaves the session, if there is one, behind.
+  // Leaves the session, if there is one, behind. What it has left stays.
   void EndSession(absl::string_view reason, Actions& actions);
   // Says Goodbye too.
   void LeaveSession(absl::string_view reason, Actions& actions);
   // Ends the session because of the other side: stops if it was draining anyway.
   void LoseSession(absl::string_view reason, Actions& actions);
+  // The master gives to others what has not started here.
+  void DropUnstarted(Actions& actions);
+  // What is left of earlier sessions is of no use any more.
+  void AbandonAll(Actions& actions);
   void Stop(absl::Status status, Actions& actions);
   void SettleDraining(Actions& actions);
 
   const WorkerStateOptions options_;
   absl::Time now_;
   Phase phase_ = Phase::kDisconnected;
-  bool blocked_ = false;    // the send window is full
-  absl::Time alone_since_;  // without a session
+  bool blocked_ = false;                // the send window is full
+  absl::Time alone_since_;              // without a session
+  std::optional<absl::Time> drain_by_;  // it is to leave, and waits for a Welcome until then
+  uint64_t previous_epoch_ = 0;
+  std::string previous_run_id_;
+  absl::flat_hash_map<TaskRef, TaskKey> held_;  // of this session, or still from the one before
 
   // Of the session.
   uint64_t epoch_ = 0;
+  std::string run_id_;
   absl::Duration heartbeat_interval_;
   absl::Duration lease_;
   absl::Time last_heard_;
   absl::Time last_sent_;
   absl::Time last_progress_;  // while draining: of results
-  absl::flat_hash_set<TaskRef> held_;
   size_t unsent_ = 0;
   size_t unacknowledged_ = 0;
   uint64_t next_sequence_ = 1;

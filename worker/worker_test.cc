@@ -317,6 +317,8 @@ TEST_F(WorkerTest, TheLastWordsAreNotWaitedForForEver) {
   EXPECT_TRUE(Tick());  // the lease is over; goodbye and hello wait
   worker_->RequestDrain();
   EXPECT_TRUE(Tick());
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(Tick());  // there was no welcome either
   EXPECT_EQ(worker_->NextDeadline(), clock_.Now() + absl::Seconds(5));
   clock_.Advance(absl::Seconds(5));
   EXPECT_FALSE(Tick());
@@ -358,8 +360,7 @@ TEST_F(WorkerTest, ComesBackAfterAnEviction) {
   goodbye.mutable_goodbye()->set_reason("silent for 10s");
   master_->Say(goodbye);
   EXPECT_TRUE(Tick());
-  EXPECT_THAT(master_->Hear(), ElementsAre("hello"));
-  EXPECT_THAT(executor_.TakeLog(), ElementsAre("abandon"));
+  EXPECT_THAT(master_->Hear(), ElementsAre("hello")) << "holding nothing: 1 had not started";
   master_->SayWelcome(4);
   master_->Assign({FunctionTask(1, "again")});
   Tick();
@@ -396,21 +397,70 @@ TEST_F(WorkerTest, WhatHasArrivedCountsThoughTheWorkerWasAsleep) {
 
 TEST_F(WorkerTest, LooksForAnotherMasterWhenItsOwnIsGone) {
   Join();
-  master_->Assign({FunctionTask(1, "a"), FunctionTask(2, "b")});
+  master_->Assign({FunctionTask(1, "a"), FunctionTask(2, "b"), FunctionTask(3, "c")});
   Tick();
+  executor_.Start(1);
   executor_.Finish(2);
   Tick();
   master_->Hear();
   master_->Close();
   EXPECT_TRUE(Tick());
-  EXPECT_THAT(executor_.TakeLog(), ElementsAre("abandon"));
   ASSERT_THAT(log_, SizeIs(1));
   EXPECT_THAT(log_[0], HasSubstr("left the farm: the connection to the master is gone"));
   master_.emplace(network_);
   EXPECT_TRUE(Tick());
-  EXPECT_THAT(master_->Hear(), ElementsAre("up", "hello"));
+  EXPECT_THAT(master_->Hear(),
+              ElementsAre("up", "hello with 2 slots, from 77 holding 1.1/101 2.1/102"));
+  executor_.Finish(1);
+  Tick();
+  EXPECT_THAT(master_->Hear(), IsEmpty());
   master_->SayWelcome(1);
   Tick();
+  EXPECT_THAT(master_->Hear(), ElementsAre("result #1: 2.1 ok 'b' 1.1 ok 'a'"));
+  EXPECT_THAT(executor_.TakeLog(), IsEmpty());
+}
+
+TEST_F(WorkerTest, AStrangerIsGivenNothing) {
+  Join();
+  master_->Assign({FunctionTask(1, "a"), FunctionTask(2, "b")});
+  Tick();
+  executor_.Start(1);
+  executor_.Finish(2);
+  Tick();
+  master_->Hear();
+  master_->Close();
+  Tick();
+  master_.emplace(network_);
+  Tick();
+  master_->Hear();
+  master_->SayWelcome(1, /*epoch=*/99);
+  Tick();
+  EXPECT_THAT(executor_.TakeLog(), ElementsAre("abandon"));
+  EXPECT_THAT(master_->Hear(), IsEmpty());
+}
+
+TEST_F(WorkerTest, GoesOnWithTheSlotsThatAreLeft) {
+  Join();
+  master_->Assign({FunctionTask(1, "a"), FunctionTask(2, "b")});
+  Tick();
+  executor_.Start(1);
+  executor_.GiveUpSlots(1);
+  Tick();
+  EXPECT_THAT(master_->Hear(),
+              ElementsAre("goodbye: it has fewer slots now and starts a new session",
+                          "hello with 1 slots, from 77 holding 1.1/101"));
+  Tick();
+  EXPECT_THAT(master_->Hear(), IsEmpty());
+  master_->SayWelcome(4);
+  Tick();
+  executor_.Finish(1);
+  executor_.GiveUpSlots(1);
+  Tick();
+  EXPECT_THAT(master_->Hear(), ElementsAre("drain", "result #1: 1.1 ok 'a'"));
+  master_->Acknowledge(1);
+  EXPECT_FALSE(Tick());
+  EXPECT_TRUE(worker_->status().ok()) << worker_->status();
+  EXPECT_THAT(master_->Hear(), ElementsAre("goodbye: drained"));
 }
 
 TEST_F(WorkerTest, GivesUpWhenThereIsNoMaster) {

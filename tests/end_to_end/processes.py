@@ -23,10 +23,14 @@ _PROGRAMS = {
 }
 
 
+def runfile(path):
+  """Where a file that the test lists in its data is; `path` is from the workspace's root."""
+  return os.path.join(os.environ['TEST_SRCDIR'], os.environ['TEST_WORKSPACE'], path)
+
+
 def program(name):
   """The path of a program that the test lists in its data."""
-  return os.path.join(os.environ['TEST_SRCDIR'], os.environ['TEST_WORKSPACE'],
-                      _PROGRAMS[name])
+  return runfile(_PROGRAMS[name])
 
 
 def mpiexec(ranks, *command):
@@ -48,7 +52,8 @@ class Process:
     self.pid = self._popen.pid
     self.stdin = self._popen.stdin
     self._changed = threading.Condition()
-    self._text = {'stdout': b'', 'stderr': b''}
+    self._text = {'stdout': bytearray(), 'stderr': bytearray()}
+    self._lines = {'stdout': 0, 'stderr': 0}
     self._threads = []
     for name in ('stdout', 'stderr'):
       pipe = getattr(self._popen, name)
@@ -63,6 +68,7 @@ class Process:
       data = os.read(pipe.fileno(), 1 << 16)
       with self._changed:
         self._text[name] += data
+        self._lines[name] += data.count(b'\n')
         self._changed.notify_all()
       if not data:
         pipe.close()
@@ -71,35 +77,47 @@ class Process:
   @property
   def stdout(self):
     with self._changed:
-      return self._text['stdout']
+      return bytes(self._text['stdout'])
 
   @property
   def stderr(self):
     with self._changed:
-      return self._text['stderr']
+      return bytes(self._text['stderr'])
 
   def wait_for(self, pattern, where='stderr'):
     """Waits until `pattern` (bytes, a regular expression) is in the output; the match."""
+    return self._wait_until(lambda: re.search(pattern, self._text[where]),
+                            f'{pattern!r} in {where}')
+
+  def wait_for_lines(self, count):
+    """Waits until so many lines are in the standard output, or it has ended."""
+    self._wait_until(lambda: self._lines['stdout'] >= count or self.ended(), f'line {count}')
+
+  def _wait_until(self, look, what):
+    """Waits until look() gives something true and returns that; its end is the last chance."""
     found = []
 
-    def look():
-      match = re.search(pattern, self._text[where])
-      if match:
-        found.append(match)
-      return bool(match) or self._popen.poll() is not None
+    def found_or_ended():
+      ended = self.ended() and not any(thread.is_alive() for thread in self._threads)
+      found[:] = [look()]
+      return bool(found[0]) or ended
 
     with self._changed:
       # The end of the process is not signalled to us, so look for it now and then.
       for _ in range(TIMEOUT_S * 10):
-        if self._changed.wait_for(look, timeout=0.1):
+        if self._changed.wait_for(found_or_ended, timeout=0.1):
           break
-    if not found:
-      raise AssertionError(f'{self.command}: no {pattern!r} in {where}:\n'
-                           f'{self.stdout.decode()}\n{self.stderr.decode()}')
+    if not found[0]:
+      raise AssertionError(f'{self.command}: no {what}:\n'
+                           f'{self.stdout.decode()[-4000:]}\n{self.stderr.decode()[-4000:]}')
     return found[0]
 
+  def ended(self):
+    return self._popen.poll() is not None
+
   def signal(self, number):
-    os.kill(self.pid, number)
+    """No effect once it has ended."""
+    self._popen.send_signal(number)
 
   def wait(self):
     """The exit status, negative for a signal."""

@@ -1,60 +1,91 @@
 #include "tests/farm_sim/checker.h"
 
-#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "protocol/limits.h"
-#include "transport/sim/sim_random.h"
 
 namespace taskfarm {
 namespace {
 
-// One task in this many has a payload that travels as a part of its own.
-constexpr uint64_t kLargeOneIn = 16;
-
-std::string ReplyTo(absl::string_view request) { return absl::StrCat("reply to ", request); }
+constexpr uint64_t kTagMask = (uint64_t{1} << 40) - 1;
 
 }  // namespace
 
-Checker::Checker(uint64_t seed, absl::Duration longest_task, uint32_t crash_limit)
-    : seed_(seed), longest_task_(longest_task), crash_limit_(crash_limit) {}
+Checker::Checker(const SimJob* job, uint32_t crash_limit)
+    : job_(job), crash_limit_(crash_limit), tasks_(job->tasks()) {}
 
-TaskRequest Checker::Make() {
-  const uint64_t tag = tasks_.size();
-  SimRandom random(seed_ ^ (tag * 0x2545f4914f6cdd1d));
-  Task& task = tasks_.emplace_back();
-  if (random.OneIn(8)) task.failing = static_cast<uint32_t>(1 + random.Below(3));
-  if (random.OneIn(2)) task.retries = static_cast<uint32_t>(random.Below(4));
-  TaskRequest request;
-  request.tag = tag;
-  request.options.retries = task.retries;
-  request.options.priority = static_cast<int32_t>(random.Below(3)) - 1;
-  std::string text = absl::StrCat(tag, " ");
-  if (random.OneIn(kLargeOneIn)) text.append(2 * kInlinePayloadBytes, 'x');
-  request.work = FunctionWork{0, absl::Cord(std::move(text))};
-  return request;
+void Checker::BeginRun(std::function<const JournalReader&()> durable) {
+  first_number_.reset();
+  durable_ = std::move(durable);
+  new_cancels_.clear();
+  submitted_ = completed_ = lost_ = failures_needed_ = 0;
+  TaskIdentities identities({kSimFunction});
+  for (uint64_t tag = 0; tag < tasks_.size(); ++tag) {
+    tasks_[tag] = {.failures = tasks_[tag].failures,
+                   .identity = identities.Next(job_->RequestOf(tag))};
+    tasks_[tag].ended_before = durable_ && Recorded(tag) != nullptr;
+  }
 }
 
-void Checker::Cancelled(uint64_t tag) { tasks_[tag].cancelled = true; }
-
-absl::Duration Checker::Run(const TaskWork& work, FinishedWork& finished) const {
-  const std::string request(std::get<FunctionWork>(work.work).request);
-  uint64_t tag = 0;
-  CHECK(absl::SimpleAtoi(request.substr(0, request.find(' ')), &tag)) << request;
-  CHECK(work.task == TaskOf(tag)) << "a payload came with another task's number";
-  SimRandom random(seed_ ^ (tag * 0x9e3779b97f4a7c15) ^ Value(work.attempt));
-  if (random.Below(4) < tasks_[tag].failing) {
-    finished.outcome = Outcome::kFailed;
-    finished.status = absl::InternalError("failed on purpose");
-  } else {
-    finished.outcome = Outcome::kOk;
-    finished.reply = absl::Cord(ReplyTo(request));
+void Checker::EndRun(End how) {
+  CHECK(how == End::kFailed || lost_ == 0) << lost_ << " tasks are lost without a reason";
+  if (how != End::kKilled) {
+    CHECK_EQ(completed_, submitted_) << "tasks are left when the master ends";
   }
-  return random.UpTo(longest_task_);
+}
+
+TaskRequest Checker::Submit() {
+  const uint64_t tag = submitted_++;
+  tasks_[tag].known = durable_ && Recorded(tag) != nullptr;
+  return job_->RequestOf(tag);
+}
+
+void Checker::Cancel(uint64_t tag) {
+  tasks_[tag].cancelled = true;
+  new_cancels_.push_back(tag);
+}
+
+void Checker::MasterTurned() {
+  for (const uint64_t tag : new_cancels_) tasks_[tag].cancel_known = true;
+  new_cancels_.clear();
+}
+
+void Checker::Started(uint64_t tag, const SimAttempt& attempt) {
+  if (attempt.finished.outcome == Outcome::kFailed) ++tasks_[tag].failures;
+}
+
+uint64_t Checker::TagOf(TaskId number) { return (Value(number) & kTagMask) - 1; }
+
+void Checker::CheckMayRun(TaskId number, Attempt attempt) {
+  if (!first_number_.has_value()) {
+    first_number_ = Value(number) & ~kTagMask;
+    CHECK(!durable_ || first_numbers_.insert(*first_number_).second) << "numbers are used again";
+  }
+  CHECK_EQ(Value(number) & ~kTagMask, *first_number_);
+  const uint64_t tag = TagOf(number);
+  CHECK_LT(tag, submitted_);
+  Task& task = tasks_[tag];
+  CHECK(!task.done) << "task " << tag << " runs though it has ended";
+  CHECK(!task.known) << "task " << tag << " runs though the journal has its end";
+  CHECK(!task.cancel_known) << "task " << tag << " runs though it was cancelled";
+  CHECK_GT(Value(attempt), task.last_attempt) << "of task " << tag;
+  task.last_attempt = Value(attempt);
+}
+
+void Checker::Returned(TaskId number, Attempt attempt) {
+  if (first_number_ != (Value(number) & ~kTagMask)) return;
+  Task& task = tasks_[TagOf(number)];
+  if (task.last_attempt == Value(attempt)) --task.last_attempt;
+}
+
+const JournalledResult* Checker::Recorded(uint64_t tag) const {
+  const TaskIdentity& identity = tasks_[tag].identity;
+  const JournalReader& durable = durable_();
+  const JournalledResult* result = durable.Find(identity.who);
+  if (result != nullptr && result->digest == identity.what) return result;
+  return durable.Find(identity.both);
 }
 
 void Checker::Completed(std::vector<TaskReport>&& reports) {
@@ -62,32 +93,62 @@ void Checker::Completed(std::vector<TaskReport>&& reports) {
 }
 
 void Checker::CheckReport(const TaskReport& report) {
-  CHECK_LT(report.tag, tasks_.size());
+  CHECK_LT(report.tag, submitted_);
   Task& task = tasks_[report.tag];
   CHECK(!task.done) << "task " << report.tag << " ended twice";
   task.done = true;
   ++completed_;
   CHECK(report.task == TaskOf(report.tag));
+  if (report.outcome == Outcome::kLost) {
+    ++lost_;
+    return;
+  }
+  CHECK_EQ(report.from_journal, task.ended_before) << "task " << report.tag;
+  from_journal_ += report.from_journal ? 1 : 0;
+  if (durable_ && report.outcome != Outcome::kCancelled) CheckRecord(report);
   switch (report.outcome) {
-    case Outcome::kOk: {
-      const std::string reply(report.reply);
-      CHECK(reply.rfind(ReplyTo(absl::StrCat(report.tag, " ")), 0) == 0) << reply.substr(0, 80);
-      CHECK(report.status.ok());
+    case Outcome::kOk:
+      CHECK_OK(report.status);
+      CheckAttempt(report, std::string(report.reply));
       break;
-    }
     case Outcome::kFailed:
-      CHECK_GT(task.failing, 0u) << "task " << report.tag << " failed without a reason";
-      CHECK_GT(Value(report.attempts), task.retries);
+      CheckAttempt(report, report.status.message());
+      CHECK_GT(task.failures, job_->task(report.tag).retries) << "task " << report.tag;
+      failures_needed_ += report.from_journal ? 0 : job_->task(report.tag).retries + 1;
       break;
     case Outcome::kCancelled:
       CHECK(task.cancelled) << "task " << report.tag << " was not cancelled by anyone";
+      CHECK(!report.from_journal);
       break;
     case Outcome::kCrashed:
-      CHECK_GE(Value(report.attempts), crash_limit_);
+      CHECK_GE(Value(report.attempts), crash_limit_) << "task " << report.tag;
+      ++crashed_;
       break;
     default:
       CHECK(false) << "task " << report.tag << " ended as " << OutcomeName(report.outcome);
   }
+}
+
+// What an attempt says of itself is what the report says of it.
+void Checker::CheckAttempt(const TaskReport& report, absl::string_view text) const {
+  const std::optional<SimReply> reply = SimJob::Read(text);
+  CHECK(reply.has_value()) << std::string(text.substr(0, 80));
+  CHECK_EQ(reply->tag, report.tag);
+  CHECK_EQ(reply->edition, job_->task(report.tag).edition) << "of task " << report.tag;
+  CHECK_EQ(reply->host, report.host);
+  // A worker may have begun with it in an earlier run of the master, where it had other attempts.
+  if (first_number_ == (reply->number & ~kTagMask)) {
+    CHECK_EQ(reply->attempt, Value(report.attempts)) << "of task " << report.tag;
+  }
+}
+
+void Checker::CheckRecord(const TaskReport& report) const {
+  const JournalledResult* const record = Recorded(report.tag);
+  CHECK(record != nullptr) << "task " << report.tag << " is shown before its record is durable";
+  CHECK(record->report.outcome == report.outcome);
+  CHECK(record->report.reply == report.reply);
+  CHECK(record->report.attempts == report.attempts);
+  CHECK_EQ(record->report.host, report.host);
 }
 
 }  // namespace taskfarm

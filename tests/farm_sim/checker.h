@@ -2,54 +2,99 @@
 #define TASKFARM_TESTS_FARM_SIM_CHECKER_H_
 
 #include <cstdint>
-#include <string>
+#include <functional>
+#include <optional>
+#include <set>
 #include <vector>
 
-#include "absl/strings/cord.h"
-#include "absl/time/time.h"
+#include "master/task_identity.h"
 #include "master/task_queue.h"
-#include "protocol/task.h"
+#include "tests/farm_sim/journal_reader.h"
+#include "tests/farm_sim/sim_job.h"
 
 namespace taskfarm {
 
-// What the simulated tasks do, and whether what the master reports of them can be. A task's fate
-// follows from the seed and its tag alone, so that whoever runs it, however often, the answer is
-// known beforehand.
+// Holds what the user is told against what can be: in each run of the master every task ends once,
+// in a way that its attempts explain; with a journal, not before that is durable, and what was
+// durable when the run began is told again and not run again.
 class Checker : public ReportSink {
  public:
-  Checker(uint64_t seed, absl::Duration longest_task, uint32_t crash_limit);
+  // `job` outlives it.
+  Checker(const SimJob* job, uint32_t crash_limit);
 
-  // The next task; its tag is its place in order.
-  TaskRequest Make();
+  // The program starts. `durable` gives what lies safely in the journal by now; null without one.
+  void BeginRun(std::function<const JournalReader&()> durable);
 
-  // The user has cancelled this task (and so it may, but need not, end as cancelled).
-  void Cancelled(uint64_t tag);
+  // The master has died (killed or failed) or has done its job; unless it was killed, every task
+  // that was submitted must have ended.
+  enum class End { kKilled, kFailed, kDone };
+  void EndRun(End how);
 
-  // What running `work` comes to, and how long it takes.
-  absl::Duration Run(const TaskWork& work, FinishedWork& finished) const;
+  // The next task of the run.
+  TaskRequest Submit();
 
-  // CHECKs each report: the first of its task, with an outcome, attempts and a reply that can be.
+  // The user has cancelled it (and so it may, but need not, end as cancelled); the master knows
+  // once it has turned.
+  void Cancel(uint64_t tag);
+  void MasterTurned();
+
+  // An attempt has started somewhere.
+  void Started(uint64_t tag, const SimAttempt& attempt);
+
   void Completed(std::vector<TaskReport>&& reports) override;
 
-  uint64_t made() const { return tasks_.size(); }
-  uint64_t completed() const { return completed_; }
+  // Of a task toward workers, of this run or another.
+  static uint64_t TagOf(TaskId number);
   TaskId TaskOf(uint64_t tag) const { return TaskId{tag + 1}; }
+
+  // May be given to a worker in this run, by this number.
+  void CheckMayRun(TaskId number, Attempt attempt);
+
+  // A worker gives it back unstarted: the attempt may be handed out once more.
+  void Returned(TaskId number, Attempt attempt);
+
+  // What the journal's bytes say of the task; null: nothing that counts.
+  const JournalledResult* Recorded(uint64_t tag) const;
+  const JournalReader& durable() const { return durable_(); }
+  const TaskIdentity& identity(uint64_t tag) const { return tasks_[tag].identity; }
+
+  uint64_t submitted() const { return submitted_; }
+  uint64_t completed() const { return completed_; }
+  uint64_t from_journal() const { return from_journal_; }
+  uint64_t crashed() const { return crashed_; }
+  // That ended as failed, and the failed attempts that takes, in this run.
+  uint64_t failures_needed() const { return failures_needed_; }
 
  private:
   struct Task {
-    uint32_t failing = 0;  // of four attempts, how many fail on average
-    uint32_t retries = 0;
+    uint32_t failures = 0;  // attempts that will fail, started in all runs
+    // Of this run.
+    TaskIdentity identity;
+    bool ended_before = false;  // the run; so says the journal
+    bool known = false;         // when it was submitted, likewise
     bool cancelled = false;
+    bool cancel_known = false;
     bool done = false;
+    uint32_t last_attempt = 0;  // sent to a worker
   };
 
   void CheckReport(const TaskReport& report);
+  void CheckAttempt(const TaskReport& report, absl::string_view text) const;
+  void CheckRecord(const TaskReport& report) const;
 
-  const uint64_t seed_;
-  const absl::Duration longest_task_;
+  const SimJob* const job_;
   const uint32_t crash_limit_;
+  std::optional<uint64_t> first_number_;  // added to tasks' numbers toward workers in this run
+  std::set<uint64_t> first_numbers_;      // of all runs with the journal
+  std::function<const JournalReader&()> durable_;
   std::vector<Task> tasks_;
+  std::vector<uint64_t> new_cancels_;  // the master does not know of them yet
+  uint64_t submitted_ = 0;
   uint64_t completed_ = 0;
+  uint64_t lost_ = 0;
+  uint64_t failures_needed_ = 0;
+  uint64_t from_journal_ = 0;  // in all runs
+  uint64_t crashed_ = 0;       // in all runs
 };
 
 }  // namespace taskfarm

@@ -1,22 +1,17 @@
 #include "tests/farm_sim/farm_sim.h"
 
 #include <algorithm>
-#include <string>
-#include <utility>
+#include <cstdio>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "transport/open_transport.h"
-#include "transport/sim/sim_transport.h"
 
 namespace taskfarm {
 namespace {
 
-constexpr absl::Duration kHeartbeat = absl::Seconds(1);
-constexpr absl::Duration kLease = absl::Seconds(10);
-constexpr absl::Duration kFaultsFor = absl::Seconds(60);
-constexpr char kDigest[] = "simulated program";
-constexpr char kFunction[] = "Simulated(sim.Request) -> sim.Reply";
+// More than any farm takes: whoever gets there turns without end.
+constexpr uint64_t kMaxSteps = 1000 * 1000;
+constexpr int64_t kMillion = 1000000;
 
 SimOptions NetworkOptions(uint64_t seed) {
   SimOptions options;
@@ -24,192 +19,147 @@ SimOptions NetworkOptions(uint64_t seed) {
   return options;
 }
 
-TaskInboxOptions InboxOptions() {
-  TaskInboxOptions options;
-  options.functions = 1;
-  // One thread submits and runs the loop: it must never have to wait for itself.
-  options.max_tasks = UINT64_MAX;
-  options.max_bytes = UINT64_MAX;
+SimDiskOptions DiskOptions(uint64_t seed) {
+  SimDiskOptions options;
+  options.seed = seed;
   return options;
 }
 
-std::unique_ptr<Transport> Open(SimNetwork& network, const std::string& name, Role role) {
-  TransportOptions options;
-  options.url = absl::StrCat("sim:", name);
-  options.role = role;
-  absl::StatusOr<OpenedTransport> opened = SimTransportFactory(&network).open(options);
-  CHECK_OK(opened.status());
-  return std::move(opened->transport);
+SimJobOptions JobOptions(const FarmSimOptions& options) {
+  return {.seed = options.seed,
+          .tasks = options.tasks,
+          .longest_task = options.longest_task,
+          .failures = options.faults == FarmFaults::kAll};
+}
+
+int64_t AnyRate(SimRandom& random, int64_t most_skew_ppm) {
+  return kMillion - most_skew_ppm +
+         static_cast<int64_t>(random.Below(2 * static_cast<uint64_t>(most_skew_ppm) + 1));
 }
 
 }  // namespace
-
-struct FarmSim::Host {
-  int index = 0;
-  SimEndpointId endpoint{};
-  std::unique_ptr<Transport> transport;
-  std::unique_ptr<SimExecutor> executor;
-  std::unique_ptr<Worker> worker;
-  absl::Time deadline = absl::InfiniteFuture();  // as it is in deadlines_
-};
 
 FarmSim::FarmSim(const FarmSimOptions& options)
     : options_(options),
       random_(options.seed),
       network_(clock_, NetworkOptions(options.seed)),
-      checker_(std::make_shared<Checker>(options.seed, options.longest_task,
-                                         SchedulerOptions().crash_limit)),
-      inbox_(InboxOptions()),
-      master_transport_(Open(network_, "master", Role::kMaster)),
-      master_endpoint_(network_.Find("master")),
-      hosts_(static_cast<size_t>(options.workers)),
-      next_submission_(clock_.Now()),
-      next_fault_(options.faults ? clock_.Now() + absl::Seconds(1) : absl::InfiniteFuture()),
-      faults_end_(clock_.Now() + kFaultsFor) {
-  MasterOptions master_options;
-  master_options.scheduler.lease = kLease;
-  master_options.heartbeat_interval = kHeartbeat;
-  master_options.epoch = options.seed + 1;
-  master_options.program_digest = kDigest;
-  master_options.functions = {kFunction};
-  master_ = std::make_unique<Master>(master_options, master_transport_.get(), &inbox_, &clock_);
-  inbox_.SetWake([this] { master_transport_->Wake(); });
-  for (int i = 0; i < options_.workers; ++i) StartWorker(i);
+      disk_(clock_, DiskOptions(options.seed)),
+      job_(JobOptions(options)),
+      checker_(std::make_shared<Checker>(&job_, options.crash_limit)),
+      watch_(checker_.get()),
+      master_(options_, AnyRate(random_, options.most_skew_ppm), &clock_, &network_, &disk_,
+              checker_, &watch_,
+              [this](absl::string_view who, absl::string_view line) { Log(who, line); }),
+      faults_(options_, {&clock_, &network_, &disk_, &job_, checker_.get(), &master_, &workers_},
+              [this](absl::string_view who, absl::string_view line) { Log(who, line); }) {
+  network_.SetObserver(
+      [this](SimEndpointId from, SimEndpointId to, bool connected, const Message& message) {
+        watch_.OnMessage(from, to, connected, message);
+      });
+  for (int i = 0; i < options_.workers; ++i) {
+    SimWorker::Settings settings;
+    settings.index = i;
+    settings.slots = static_cast<uint32_t>(1 + random_.Below(4));
+    settings.clock_ppm = AnyRate(random_, options_.most_skew_ppm);
+    settings.clock_offset = random_.UpTo(absl::Hours(1));
+    if (settings.clock_ppm != kMillion) faults_.Count("clock at another rate");
+    workers_.push_back(std::make_unique<SimWorker>(
+        options_, settings, &clock_, &network_,
+        [this](const TaskWork& work, absl::string_view host) {
+          SimAttempt attempt = job_.Run(work, host);
+          checker_->Started(Checker::TagOf(work.task), attempt);
+          return attempt;
+        },
+        [this](absl::string_view who, absl::string_view line) { Log(who, line); }));
+    workers_.back()->StartAt(clock_.Now());
+    deadlines_.push_back(absl::InfiniteFuture());
+    Reschedule(*workers_.back());
+  }
 }
 
 FarmSim::~FarmSim() = default;
 
-void FarmSim::StartWorker(int index) {
-  auto host = std::make_unique<Host>();
-  host->index = index;
-  const std::string name = absl::StrCat("worker-", index);
-  host->transport = Open(network_, name, Role::kWorker);
-  host->endpoint = network_.Find(name);
-  WorkerOptions options;
-  options.slots = static_cast<uint32_t>(1 + random_.Below(4));
-  options.hostname = name;
-  options.pid = static_cast<uint32_t>(index + 1);
-  options.program_digest = kDigest;
-  options.functions = {kFunction};
-  host->executor = std::make_unique<SimExecutor>(
-      options.slots, &clock_,
-      [this](const TaskWork& work, FinishedWork& finished) {
-        return checker_->Run(work, finished);
-      },
-      [transport = host->transport.get()] { transport->Wake(); });
-  host->worker =
-      std::make_unique<Worker>(options, host->transport.get(), host->executor.get(), &clock_);
-  by_endpoint_[host->endpoint] = index;
-  hosts_[static_cast<size_t>(index)] = std::move(host);
-  Reschedule(*hosts_[static_cast<size_t>(index)]);
-}
-
-void FarmSim::StopWorker(int index, absl::Duration notice_after) {
-  std::unique_ptr<Host> host = std::move(hosts_[static_cast<size_t>(index)]);
-  deadlines_.erase({host->deadline, index});
-  by_endpoint_.erase(host->endpoint);
-  if (notice_after >= absl::ZeroDuration()) network_.Kill(host->endpoint, notice_after);
+void FarmSim::Log(absl::string_view who, absl::string_view line) {
+  if (!options_.verbose) return;
+  const std::string text = absl::StrCat(
+      absl::FormatTime("%M:%E6S", clock_.Now(), absl::UTCTimeZone()), " ", who, ": ", line, "\n");
+  std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
 void FarmSim::SubmitSome() {
-  const int left = options_.tasks - submitted_;
-  const int count = std::min(left, static_cast<int>(1 + random_.Below(64)));
+  const uint64_t left = job_.tasks() - checker_->submitted();
+  const uint64_t count = std::min(left, 1 + random_.Below(64));
   std::vector<TaskRequest> batch;
-  for (int i = 0; i < count; ++i) batch.push_back(checker_->Make());
-  CHECK_OK(inbox_.Submit(std::move(batch), checker_).status());
-  submitted_ += count;
-  next_submission_ = submitted_ < options_.tasks
-                         ? clock_.Now() + random_.UpTo(absl::Milliseconds(100))
+  for (uint64_t i = 0; i < count; ++i) batch.push_back(checker_->Submit());
+  CHECK_OK(master_.inbox().Submit(std::move(batch), checker_));
+  next_submission_ = checker_->submitted() < job_.tasks()
+                         ? clock_.Now() + random_.UpTo(options_.longest_submit_pause)
                          : absl::InfiniteFuture();
 }
 
-void FarmSim::Inject() {
-  const absl::Time now = clock_.Now();
-  next_fault_ = now + random_.UpTo(absl::Seconds(2));
-  if (next_fault_ > faults_end_) next_fault_ = absl::InfiniteFuture();
-  const int index = static_cast<int>(random_.Below(hosts_.size()));
-  Host* const host = hosts_[static_cast<size_t>(index)].get();
-  if (host == nullptr) {
-    StartWorker(index);
-    CountFault("worker started again");
-    return;
+void FarmSim::TickMaster() {
+  switch (master_.Tick()) {
+    case SimMaster::Turn::kGoesOn:
+      break;
+    case SimMaster::Turn::kStarted:
+      Log("master", "starts");
+      faults_.Count("master started");
+      next_submission_ = clock_.Now();
+      break;
+    case SimMaster::Turn::kFailed:
+      faults_.Count("master failed with its disk");
+      master_.StartAt(clock_.Now() + random_.UpTo(absl::Seconds(3)));
+      [[fallthrough]];
+    case SimMaster::Turn::kJobDone:
+      next_submission_ = absl::InfiniteFuture();
   }
-  switch (random_.Below(7)) {
-    case 0:
-      StopWorker(index, random_.OneIn(2) ? absl::Milliseconds(10) : absl::InfiniteDuration());
-      CountFault("worker killed");
-      break;
-    case 1:
-      if (!network_.IsConnected(host->endpoint)) break;
-      network_.Disconnect(host->endpoint, static_cast<SimNotice>(random_.Below(4)));
-      CountFault("connection lost");
-      break;
-    case 2:
-      if (network_.IsConnected(host->endpoint)) break;
-      network_.Reconnect(host->endpoint);
-      CountFault("connected again");
-      break;
-    case 3:
-      network_.Block(host->endpoint, static_cast<SimDirection>(random_.Below(3)),
-                     now + random_.UpTo(absl::Seconds(20)));
-      CountFault("partition");
-      break;
-    case 4:
-      network_.Clog(host->endpoint, static_cast<SimDirection>(random_.Below(3)),
-                    random_.UpTo(absl::Seconds(3)), now + random_.UpTo(absl::Seconds(5)));
-      CountFault("clogged link");
-      break;
-    case 5:
-      host->worker->RequestDrain();
-      CountFault("worker drained");
-      break;
-    default: {
-      if (checker_->made() == 0) break;
-      const uint64_t tag = random_.Below(checker_->made());
-      checker_->Cancelled(tag);
-      inbox_.Cancel(checker_->TaskOf(tag));
-      CountFault("task cancelled");
-      break;
+}
+
+void FarmSim::TickWorker(SimWorker& worker) {
+  const SimWorker::Turn turn = worker.Tick();
+  if (options_.check_every_step) worker.CheckInvariants();
+  if (turn == SimWorker::Turn::kStarted) {
+    faults_.Count("worker started");
+    by_endpoint_[worker.endpoint()] = worker.index();
+  } else if (turn != SimWorker::Turn::kGoesOn) {
+    if (turn == SimWorker::Turn::kKilledByTask) {
+      Log("worker", absl::StrCat(worker.index(), " is killed by a task"));
+      faults_.Count("worker killed by a task");
     }
+    if (!master_.job_done()) worker.StartAt(clock_.Now() + random_.UpTo(absl::Seconds(3)));
   }
+  Reschedule(worker);
 }
 
-absl::Time FarmSim::DeadlineOf(const Host& host) const {
-  return std::min(host.worker->NextDeadline(), host.executor->NextFinish());
+void FarmSim::Reschedule(const SimWorker& worker) {
+  absl::Time& deadline = deadlines_[static_cast<size_t>(worker.index())];
+  queue_.erase({deadline, worker.index()});
+  deadline = worker.NextEvent();
+  queue_.emplace(deadline, worker.index());
 }
 
-void FarmSim::Reschedule(Host& host) {
-  deadlines_.erase({host.deadline, host.index});
-  host.deadline = DeadlineOf(host);
-  deadlines_.emplace(host.deadline, host.index);
-}
-
-absl::Time FarmSim::NextEvent() const {
-  absl::Time next = std::min({network_.NextDelivery(), next_submission_, next_fault_});
-  if (master_running_) next = std::min(next, master_->NextDeadline());
-  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+absl::Time FarmSim::NextEvent() {
+  if (master_ready_ || !ready_workers_.empty()) return clock_.Now();
+  absl::Time next = std::min({network_.NextDelivery(), disk_.NextEvent(), next_submission_,
+                              faults_.NextEvent(), master_.NextEvent()});
+  if (!queue_.empty()) next = std::min(next, queue_.begin()->first);
   return next;
 }
 
-void FarmSim::TickMaster() {
-  master_running_ = master_->Tick(absl::ZeroDuration());
-  if (options_.check_every_step) master_->CheckInvariants();
-  if (!master_running_) {
-    CHECK_OK(master_->status());
-    master_transport_->Close(absl::ZeroDuration()).IgnoreError();
+// Whose transports have something for them; who is paused hears it later.
+void FarmSim::TakeReady() {
+  master_ready_ = false;
+  ready_workers_.clear();
+  for (const SimEndpointId endpoint : network_.Ready()) {
+    if (master_.running() && endpoint == master_.endpoint()) {
+      master_ready_ = !master_.paused();
+    } else if (const auto it = by_endpoint_.find(endpoint); it != by_endpoint_.end()) {
+      const SimWorker& worker = *workers_[static_cast<size_t>(it->second)];
+      if (worker.running() && worker.endpoint() == endpoint && !worker.paused()) {
+        ready_workers_.insert(it->second);
+      }
+    }
   }
-}
-
-void FarmSim::TickWorker(Host& host) {
-  host.executor->Advance();
-  if (host.worker->Tick(absl::ZeroDuration())) {
-    if (options_.check_every_step) host.worker->CheckInvariants();
-    Reschedule(host);
-    return;
-  }
-  // It left by itself: drained, told that the job is over, or out of patience.
-  host.transport->Close(absl::ZeroDuration()).IgnoreError();
-  StopWorker(host.index, /*notice_after=*/-absl::InfiniteDuration());
 }
 
 void FarmSim::Step() {
@@ -217,63 +167,95 @@ void FarmSim::Step() {
   CHECK(next < absl::InfiniteFuture()) << "nothing will ever happen again";
   clock_.Set(std::max(clock_.Now(), next));
   network_.DeliverDue();
-  if (clock_.Now() >= next_submission_) SubmitSome();
-  if (clock_.Now() >= next_fault_) Inject();
-  std::set<int> workers;
-  bool master = master_running_ && clock_.Now() >= master_->NextDeadline();
-  for (const SimEndpointId endpoint : network_.Ready()) {
-    if (endpoint == master_endpoint_) {
-      master = master_running_;
-    } else if (const auto it = by_endpoint_.find(endpoint); it != by_endpoint_.end()) {
-      workers.insert(it->second);
-    }
+  disk_.Advance(clock_.Now());
+  if (clock_.Now() >= next_submission_ && master_.running()) SubmitSome();
+  if (clock_.Now() >= faults_.NextEvent()) {
+    faults_.Inject();
+    if (!master_.running()) next_submission_ = absl::InfiniteFuture();
+    for (const auto& worker : workers_) Reschedule(*worker);
   }
-  for (const auto& [deadline, index] : deadlines_) {
+  TakeReady();
+  for (const auto& [deadline, index] : queue_) {
     if (deadline > clock_.Now()) break;
-    workers.insert(index);
+    ready_workers_.insert(index);
   }
-  if (master) TickMaster();
-  for (const int index : workers) {
-    if (Host* const host = hosts_[static_cast<size_t>(index)].get()) TickWorker(*host);
-  }
+  if (master_ready_ || clock_.Now() >= master_.NextEvent()) TickMaster();
+  for (const int index : ready_workers_) TickWorker(*workers_[static_cast<size_t>(index)]);
+  TakeReady();
   ++result_.steps;
+  CHECK_LT(result_.steps, kMaxSteps);
+}
+
+void FarmSim::RunToTheEnd() {
+  absl::Time last_fault = clock_.Now();
+  const auto check_time = [&](const char* what) {
+    if (!faults_.over()) last_fault = clock_.Now();
+    CHECK(clock_.Now() - last_fault < options_.limit)
+        << what << ": " << checker_->completed() << " of " << job_.tasks() << " tasks ended";
+  };
+  while (checker_->completed() < job_.tasks() || !master_.running()) {
+    Step();
+    check_time("the job does not end");
+  }
+  if (!faults_.over()) faults_.Stop();
+  for (const auto& worker : workers_) Reschedule(*worker);
+  result_.drain_time = clock_.Now() - last_fault;
+  Log("user", "closes the farm");
+  master_.inbox().Close();
+  const auto gone = [](const auto& worker) { return !worker->running(); };
+  while (!master_.job_done() || !std::all_of(workers_.begin(), workers_.end(), gone)) {
+    Step();
+    check_time("someone stays after the job's end");
+    CHECK(master_.running() || master_.job_done()) << "the master fails at its end";
+  }
 }
 
 FarmSimResult FarmSim::Run() {
   const absl::Time start = clock_.Now();
-  const auto in_time = [&] { return clock_.Now() - start < options_.limit; };
-  while (checker_->completed() < static_cast<uint64_t>(options_.tasks)) {
-    Step();
-    if (next_fault_ == absl::InfiniteFuture() && options_.faults) {
-      // The faults are over: whoever is missing comes back, so that the job can end.
-      for (int i = 0; i < options_.workers; ++i) {
-        Host* const host = hosts_[static_cast<size_t>(i)].get();
-        if (host == nullptr) {
-          StartWorker(i);
-        } else if (!network_.IsConnected(host->endpoint)) {
-          network_.Reconnect(host->endpoint);
-        }
-      }
-    }
-    CHECK(in_time()) << "seed " << options_.seed << ": " << checker_->completed() << " of "
-                     << options_.tasks << " tasks ended after "
-                     << absl::FormatDuration(options_.limit);
-  }
-  inbox_.Close();
-  const auto someone_there = [&] {
-    return std::any_of(hosts_.begin(), hosts_.end(),
-                       [](const auto& host) { return host != nullptr; });
-  };
-  next_fault_ = absl::InfiniteFuture();
-  while (master_running_ || someone_there()) {
-    Step();
-    CHECK(in_time()) << "seed " << options_.seed << ": someone stays after the job's end";
-  }
+  RunToTheEnd();
   result_.trace_hash = network_.trace_hash();
   result_.virtual_time = clock_.Now() - start;
-  result_.stats = master_->stats();
-  CHECK_EQ(result_.stats.completed, static_cast<uint64_t>(options_.tasks));
+  result_.stats = master_.stats();
+  result_.totals = master_.totals();
+  CHECK_EQ(result_.stats.completed, job_.tasks());
+  if (options_.faults != FarmFaults::kAll) {  // nothing may be lost without a fault
+    CHECK_EQ(result_.totals.workers_lost, 0u);
+    CHECK_EQ(result_.totals.stale_results, 0u);
+    CHECK_EQ(result_.totals.lost_attempts, 0u);
+    CHECK_EQ(result_.totals.failed_attempts, 0u);
+  }
+  CountWhatFollowed();
+  result_.counts = faults_.counts();
   return result_;
+}
+
+void FarmSim::CountWhatFollowed() {
+  faults_.Count("message delayed", network_.counts().delivered);
+  faults_.Count("message overtaken", network_.counts().overtaken);
+  faults_.Count("message to the master lost", network_.counts().lost_to_master);
+  faults_.Count("message to a worker lost", network_.counts().lost_to_worker);
+  faults_.Count("send window full", network_.counts().refused);
+  faults_.Count("attempt failed", result_.totals.failed_attempts);
+  faults_.Count("attempt lost", result_.totals.lost_attempts);
+  faults_.Count("stale result", result_.totals.stale_results);
+  faults_.Count("task recalled", result_.totals.recalled);
+  faults_.Count("task adopted", result_.totals.adopted);
+  faults_.Count("task crashed for good", checker_->crashed());
+  faults_.Count("task known from the journal", checker_->from_journal());
+  faults_.Count("journal refused", master_.refusals());
+  constexpr std::pair<DiskFault, const char*> kDiskFaultNames[] = {
+      {DiskFault::kShortWrite, "short write"},
+      {DiskFault::kWriteError, "write error"},
+      {DiskFault::kSyncError, "sync error"},
+      {DiskFault::kFull, "write to a full disk"},
+      {DiskFault::kProcessKill, "write cut by a kill"},
+      {DiskFault::kTailLost, "tail lost"},
+      {DiskFault::kTailTorn, "tail torn"},
+      {DiskFault::kTailZeroed, "tail zeroed"},
+      {DiskFault::kTailKept, "tail kept"},
+      {DiskFault::kBitFlip, "bit flipped"},
+  };
+  for (const auto& [fault, name] : kDiskFaultNames) faults_.Count(name, disk_.count(fault));
 }
 
 }  // namespace taskfarm

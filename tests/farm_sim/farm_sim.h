@@ -6,86 +6,91 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
-#include "master/master.h"
-#include "master/task_inbox.h"
+#include "journal/sim_disk.h"
+#include "master/scheduler.h"
 #include "tests/farm_sim/checker.h"
-#include "tests/farm_sim/sim_executor.h"
+#include "tests/farm_sim/farm_sim_options.h"
+#include "tests/farm_sim/faults.h"
+#include "tests/farm_sim/sim_job.h"
+#include "tests/farm_sim/sim_master.h"
+#include "tests/farm_sim/sim_worker.h"
+#include "tests/farm_sim/wire_watch.h"
 #include "transport/manual_clock.h"
 #include "transport/sim/sim_network.h"
 #include "transport/sim/sim_random.h"
-#include "worker/worker.h"
 
 namespace taskfarm {
-
-// One simulated job, apart from what its seed decides.
-struct FarmSimOptions {
-  uint64_t seed = 1;
-  int workers = 5;
-  int tasks = 200;
-  absl::Duration longest_task = absl::Milliseconds(50);  // lengths are spread evenly below it
-  bool faults = true;
-  // Checks invariants of master and workers after every step; linear, so for small farms.
-  bool check_every_step = true;
-  // Virtual time after which an unfinished job has failed.
-  absl::Duration limit = absl::Hours(2);
-};
 
 // What happened in a run.
 struct FarmSimResult {
   uint64_t trace_hash = 0;
   absl::Duration virtual_time;
+  absl::Duration drain_time;  // from the last fault to the job's end
   uint64_t steps = 0;
-  SchedulerStats stats;
-  std::map<std::string, uint64_t> faults;  // how often each kind occurred
+  SchedulerStats stats;   // of the last master's run
+  SchedulerStats totals;  // of all of them
+  // How often each kind of fault, and of what follows from them, occurred.
+  std::map<std::string, uint64_t> counts;
 };
 
-// The production Master and Workers on the simulated network, virtual time and one seed. Everything
-// that happens follows from the options; the same options give the same run.
+// The whole farm in one thread: the production Master, Journal and Workers on a simulated network
+// and disk, on virtual time, out of one seed. Everything that happens follows from the options; the
+// same options give the same run, to the bit.
+//
+//   SimJob        what the tasks are and what becomes of their attempts
+//   SimMaster     the master's machine: process after process, and the disk
+//   SimWorker     a worker's machine
+//   SimExecutor   a worker's slots
+//   Faults        what goes wrong, and when
+//   Checker       what the user is told can be, and is told once a run
+//   WireWatch     what is said on the network may be said
+//   JournalReader what really lies on the disk
+//
+// bazel run //tests:farm_sim_soak -- --seeds=N --first_seed=K runs as many seeds as one likes; a
+// seed that fails prints the command that runs it again. mutation_test shows what is found.
 class FarmSim {
  public:
   explicit FarmSim(const FarmSimOptions& options);
   ~FarmSim();
 
-  // Runs until every task has ended and the workers have left. Dies (CHECK) with the seed when an
-  // invariant is broken, a task does not end exactly once or with an outcome that cannot be, or
-  // the job does not finish within the limit.
+  // Runs until every task has ended and the workers have left. Dies (CHECK) when anything that it
+  // watches is wrong, or the job does not come to its end within the limit after the last fault.
   FarmSimResult Run();
 
  private:
-  struct Host;  // a worker process
-
-  void StartWorker(int index);
-  void StopWorker(int index, absl::Duration notice_after);
   void SubmitSome();
-  void Inject();
-  void Step();
   void TickMaster();
-  void TickWorker(Host& host);
-  absl::Time NextEvent() const;
-  absl::Time DeadlineOf(const Host& host) const;
-  void Reschedule(Host& host);
-  void CountFault(const char* kind) { ++result_.faults[kind]; }
+  void TickWorker(SimWorker& worker);
+  void Reschedule(const SimWorker& worker);
+  absl::Time NextEvent();
+  void TakeReady();
+  void Step();
+  void RunToTheEnd();
+  void CountWhatFollowed();
+  void Log(absl::string_view who, absl::string_view line);
 
   const FarmSimOptions options_;
   SimRandom random_;
   ManualClock clock_;
   SimNetwork network_;
-  std::shared_ptr<Checker> checker_;
-  TaskInbox inbox_;
-  std::unique_ptr<Transport> master_transport_;
-  SimEndpointId master_endpoint_{};
-  std::unique_ptr<Master> master_;
-  bool master_running_ = true;
-  std::vector<std::unique_ptr<Host>> hosts_;        // by index; null: not started
-  std::map<SimEndpointId, int> by_endpoint_;        // whose Tick() a ready endpoint wants
-  std::set<std::pair<absl::Time, int>> deadlines_;  // of hosts
-  absl::Time next_submission_;
-  absl::Time next_fault_;
-  absl::Time faults_end_;
-  int submitted_ = 0;
+  SimDisk disk_;
+  SimJob job_;
+  const std::shared_ptr<Checker> checker_;
+  WireWatch watch_;
+  SimMaster master_;
+  std::vector<std::unique_ptr<SimWorker>> workers_;
+  Faults faults_;
+
+  absl::Time next_submission_ = absl::InfiniteFuture();
+  std::vector<absl::Time> deadlines_;           // of workers, as they are in queue_
+  std::set<std::pair<absl::Time, int>> queue_;  // of those
+  std::map<SimEndpointId, int> by_endpoint_;    // whose Tick() a ready endpoint wants
+  std::set<int> ready_workers_;                 // to be ticked now
+  bool master_ready_ = false;                   // likewise
   FarmSimResult result_;
 };
 

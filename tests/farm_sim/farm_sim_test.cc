@@ -1,77 +1,97 @@
-// The whole farm in a simulation: many seeds, each a different job on a different network.
+// The whole farm in a simulation: many seeds, each another job on another network and disk.
 
 #include "tests/farm_sim/farm_sim.h"
 
 #include <cstdint>
-#include <map>
-#include <string>
+#include <cstdio>
 
 #include "gtest/gtest.h"
+#include "tests/farm_sim/seeds.h"
 
 namespace taskfarm {
 namespace {
 
-FarmSimOptions OptionsFor(uint64_t seed) {
-  SimRandom random(seed);
-  FarmSimOptions options;
-  options.seed = seed;
-  options.workers = static_cast<int>(1 + random.Below(12));
-  options.tasks = static_cast<int>(1 + random.Below(300));
-  options.longest_task = random.OneIn(3) ? absl::Seconds(2) : absl::Milliseconds(20);
-  return options;
-}
+constexpr uint64_t kChunks = 16;
+constexpr uint64_t kSeedsInChunk = 125;
 
-TEST(FarmSimTest, EachTaskEndsExactlyOnceWithoutFaults) {
-  for (uint64_t seed = 1; seed <= 100; ++seed) {
-    SCOPED_TRACE(seed);
-    FarmSimOptions options = OptionsFor(seed);
-    options.faults = false;
-    const FarmSimResult result = FarmSim(options).Run();
-    EXPECT_EQ(result.stats.workers_lost, 0u);
-    EXPECT_EQ(result.stats.stale_results, 0u);
-    EXPECT_EQ(result.stats.lost_attempts, 0u);
-  }
-}
+class FarmSimSeedsTest : public testing::TestWithParam<uint64_t> {};
 
-TEST(FarmSimTest, EachTaskEndsExactlyOnceUnderFaults) {
-  std::map<std::string, uint64_t> faults;
-  uint64_t lost_attempts = 0;
-  uint64_t stale_results = 0;
-  uint64_t recalled = 0;
-  for (uint64_t seed = 1; seed <= 250; ++seed) {
-    SCOPED_TRACE(seed);
-    const FarmSimResult result = FarmSim(OptionsFor(seed)).Run();
-    for (const auto& [kind, count] : result.faults) faults[kind] += count;
-    lost_attempts += result.stats.lost_attempts;
-    stale_results += result.stats.stale_results;
-    recalled += result.stats.recalled;
-  }
+TEST_P(FarmSimSeedsTest, KeepsEveryPromise) {
+  const uint64_t first = 1 + GetParam() * kSeedsInChunk;
+  SeedTotals totals;
+  for (uint64_t i = 0; i < kSeedsInChunk; ++i) Add(RunSeed(first + i), totals);
+  std::printf("seeds %d to %d, of 1 to %d\n", static_cast<int>(first),
+              static_cast<int>(first + kSeedsInChunk - 1),
+              static_cast<int>(kChunks * kSeedsInChunk));
   // A fault that never happens proves nothing.
-  for (const char* kind :
-       {"worker killed", "worker started again", "connection lost", "connected again", "partition",
-        "clogged link", "worker drained", "task cancelled"}) {
-    EXPECT_GT(faults[kind], 20u) << kind;
+  for (const char* kind : {
+           "attempt failed",
+           "attempt lost",
+           "bit flipped",
+           "clock at another rate",
+           "clogged link",
+           "connected again",
+           "connection lost",
+           "full partition",
+           "journal refused",
+           "master failed with its disk",
+           "master killed",
+           "master paused",
+           "master started",
+           "master's machine crashed",
+           "message delayed",
+           "message overtaken",
+           "message to a worker lost",
+           "message to the master lost",
+           "one-way partition",
+           "send window full",
+           "short write",
+           "stale result",
+           "sync error",
+           "tail torn",
+           "task adopted",
+           "task cancelled",
+           "task changed",
+           "task crashed for good",
+           "task known from the journal",
+           "task recalled",
+           "worker drained",
+           "worker killed",
+           "worker killed by a task",
+           "worker paused",
+           "worker started",
+           "write error",
+           "write to a full disk",
+       }) {
+    EXPECT_GT(totals.counts[kind], 0u) << kind;
   }
-  EXPECT_GT(lost_attempts, 100u);
-  EXPECT_GT(stale_results, 10u);
-  EXPECT_GT(recalled, 100u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Chunks, FarmSimSeedsTest, testing::Range(uint64_t{0}, kChunks));
 
 TEST(FarmSimTest, ASeedIsARun) {
-  const FarmSimResult first = FarmSim(OptionsFor(7)).Run();
-  const FarmSimResult again = FarmSim(OptionsFor(7)).Run();
-  const FarmSimResult other = FarmSim(OptionsFor(8)).Run();
-  EXPECT_EQ(first.trace_hash, again.trace_hash);
-  EXPECT_EQ(first.steps, again.steps);
-  EXPECT_EQ(first.virtual_time, again.virtual_time);
-  EXPECT_NE(first.trace_hash, other.trace_hash);
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const FarmSimResult first = RunSeed(seed);
+    const FarmSimResult again = RunSeed(seed);
+    EXPECT_EQ(first.trace_hash, again.trace_hash);
+    EXPECT_EQ(first.steps, again.steps);
+    EXPECT_EQ(first.virtual_time, again.virtual_time);
+    EXPECT_EQ(first.counts, again.counts);
+    EXPECT_NE(first.trace_hash, RunSeed(seed + 1).trace_hash);
+  }
+}
+
+TEST(FarmSimDeathTest, SaysHowToSeeItAgain) {
+  EXPECT_DEATH(for (uint64_t seed = 1; seed <= 2000; ++seed) RunSeed(seed, "kForgetLostTasks"),
+               "to see it again: bazel run //tests:farm_sim_soak -- --seeds=1 --first_seed=[0-9]+ "
+               "--mutation=kForgetLostTasks");
 }
 
 TEST(FarmSimTest, AThousandWorkers) {
   FarmSimOptions options;
   options.workers = 1000;
   options.tasks = 20000;
-  options.faults = false;
+  options.faults = FarmFaults::kNone;
   options.check_every_step = false;
   const FarmSimResult result = FarmSim(options).Run();
   // Submission alone takes some 31 s of virtual time; nothing may take much longer than that.

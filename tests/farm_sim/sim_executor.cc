@@ -57,10 +57,9 @@ void SimExecutor::Cancel(TaskId task, Attempt attempt) {
   }
   for (auto it = running_.begin(); it != running_.end(); ++it) {
     Running& running = it->second;
-    if (running.abandoned || running.finished.task != task || running.finished.attempt != attempt) {
-      continue;
-    }
-    FinishedWork finished = std::move(running.finished);
+    FinishedWork& of_running = running.attempt.finished;
+    if (running.abandoned || of_running.task != task || of_running.attempt != attempt) continue;
+    FinishedWork finished = std::move(of_running);
     running_.erase(it);
     finished.outcome = Outcome::kCancelled;
     finished.status = absl::CancelledError("cancelled while it ran");
@@ -91,7 +90,8 @@ void SimExecutor::Advance() {
   while (!running_.empty() && running_.begin()->first <= clock_->Now()) {
     Running running = std::move(running_.begin()->second);
     running_.erase(running_.begin());
-    if (!running.abandoned) Finish(std::move(running.finished));
+    killed_ |= running.attempt.kills_worker;
+    if (!running.abandoned) Finish(std::move(running.attempt.finished));
   }
   StartSome();
 }
@@ -100,15 +100,14 @@ void SimExecutor::StartSome() {
   while (running_.size() < slots_ && !queue_.empty()) {
     Waiting waiting = std::move(queue_.begin()->second);
     queue_.erase(queue_.begin());
-    ++started_;
-    Running running;
-    running.finished.task = waiting.work.task;
-    running.finished.attempt = waiting.work.attempt;
-    running.finished.queued = waiting.queued;
-    running.finished.started = clock_->Now();
-    const absl::Duration length = function_(waiting.work, running.finished);
-    running.finished.ended = clock_->Now() + length;
-    const absl::Time end = running.finished.ended;
+    Running running{function_(waiting.work)};
+    FinishedWork& finished = running.attempt.finished;
+    finished.task = waiting.work.task;
+    finished.attempt = waiting.work.attempt;
+    finished.queued = waiting.queued;
+    finished.started = clock_->Now();
+    finished.ended = finished.started + running.attempt.length;
+    const absl::Time end = finished.ended;
     running_.emplace(end, std::move(running));
   }
 }

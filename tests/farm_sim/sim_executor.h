@@ -1,6 +1,7 @@
 #ifndef TASKFARM_TESTS_FARM_SIM_SIM_EXECUTOR_H_
 #define TASKFARM_TESTS_FARM_SIM_SIM_EXECUTOR_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -13,8 +14,13 @@
 
 namespace taskfarm {
 
-// How long a task takes on a simulated worker and what comes of it.
-using SimFunction = std::function<absl::Duration(const TaskWork& work, FinishedWork& finished)>;
+// What an attempt at a task comes to on a simulated worker.
+struct SimAttempt {
+  absl::Duration length;
+  bool kills_worker = false;  // at its end, and with all that is on that worker
+  FinishedWork finished;      // else: outcome, status and reply
+};
+using SimFunction = std::function<SimAttempt(const TaskWork& work)>;
 
 // An executor on virtual time: what a SlotPool does with threads, with none. The driver calls
 // Advance() when NextFinish() has come.
@@ -37,8 +43,12 @@ class SimExecutor : public Executor {
   // Ends what has ended by now, starts what waits.
   void Advance();
 
-  // Tasks started on this worker so far.
-  uint64_t started() const { return started_; }
+  // A task has killed the process that all this is in.
+  bool killed() const { return killed_; }
+
+  // Tasks that have not started, or have not ended.
+  size_t unstarted() const { return queue_.size(); }
+  size_t running() const { return running_.size(); }
 
  private:
   struct Waiting {
@@ -46,7 +56,7 @@ class SimExecutor : public Executor {
     absl::Time queued;
   };
   struct Running {
-    FinishedWork finished;
+    SimAttempt attempt;
     bool abandoned = false;
   };
   // Higher priority first, then arrival.
@@ -63,7 +73,7 @@ class SimExecutor : public Executor {
   std::multimap<absl::Time, Running> running_;  // by end
   std::vector<FinishedWork> finished_;
   uint64_t arrivals_ = 0;
-  uint64_t started_ = 0;
+  bool killed_ = false;
 };
 
 }  // namespace taskfarm

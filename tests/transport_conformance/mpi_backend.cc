@@ -8,6 +8,7 @@
 #include "tests/transport_conformance/backend.h"
 #include "tests/transport_conformance/peer.h"
 #include "transport/mpi/mpi_transport.h"
+#include "transport/mpi/supervisor.h"
 
 namespace taskfarm::conformance {
 namespace {
@@ -61,6 +62,7 @@ class MpiBackend final : public Backend {
 std::unique_ptr<Backend> MakeBackend() { return std::make_unique<MpiBackend>(); }
 
 std::optional<int> RunAsPeer(int, char**) {
+  SuperviseMpiRank();
   if (EnvNumber("PMI_RANK") <= 0) return std::nullopt;
   TransportOptions options = SuiteOptions();
   options.url = "mpi:";

@@ -1,9 +1,10 @@
 #!/bin/bash
-# usage: mpi_test.sh TEST_PROGRAM
+# usage: mpi_test.sh TEST_PROGRAM [MPIEXEC]
 # Runs every test of the program in an mpiexec of its own: MPI can be entered once in a process.
 set -u
 
 program=$1
+mpiexec=${2:-mpiexec.hydra}
 limit=100  # seconds a test may take
 failed=()
 
@@ -19,7 +20,7 @@ for test in $tests; do
   ranks=3
   [[ $test == *ManyPeers* ]] && ranks=9
   echo "=== $test, $ranks ranks"
-  timeout --kill-after=5 "$limit" mpiexec.hydra -n "$ranks" \
+  timeout --kill-after=5 "$limit" "$mpiexec" -n "$ranks" \
     "$program" --gtest_filter="$test" --gtest_brief=1 < /dev/null
   status=$?
   if [[ $status != 0 ]]; then

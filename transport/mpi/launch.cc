@@ -1,6 +1,7 @@
 #include "transport/mpi/launch.h"
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
 
 namespace taskfarm {
 namespace {
@@ -22,9 +23,7 @@ std::optional<MpiLaunch> ReadRankAndSize(GetEnv getenv, const char* rank_name,
   return MpiLaunch{*rank, *size};
 }
 
-}  // namespace
-
-std::optional<MpiLaunch> DetectMpiLaunch(GetEnv getenv) {
+std::optional<MpiLaunch> ReadLaunch(GetEnv getenv) {
   if (auto launch = ReadRankAndSize(getenv, "PMI_RANK", "PMI_SIZE")) return launch;
   if (const std::optional<int> rank = ReadNumber(getenv, "PMIX_RANK")) {
     for (const char* size_name : {"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}) {
@@ -37,6 +36,15 @@ std::optional<MpiLaunch> DetectMpiLaunch(GetEnv getenv) {
     return ReadRankAndSize(getenv, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS");
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<MpiLaunch> DetectMpiLaunch(GetEnv getenv) {
+  std::optional<MpiLaunch> launch = ReadLaunch(getenv);
+  const char* const mode = getenv("TASKFARM_MPI_MODE");
+  if (launch && mode != nullptr) launch->tolerant = absl::string_view(mode) == "tolerant";
+  return launch;
 }
 
 }  // namespace taskfarm

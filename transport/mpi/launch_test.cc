@@ -31,6 +31,15 @@ TEST(DetectMpiLaunchTest, Hydra) {
   ExpectLaunch(DetectIn({{"PMI_RANK", "0"}, {"PMI_SIZE", "1"}}), 0, 1);
 }
 
+TEST(DetectMpiLaunchTest, OnlyItsOwnLauncherMakesARunTolerant) {
+  EXPECT_FALSE(DetectIn({{"TASKFARM_MPI_MODE", "tolerant"}}).has_value());
+  EXPECT_FALSE(DetectIn({{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}})->tolerant);
+  EXPECT_FALSE(
+      DetectIn({{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}, {"TASKFARM_MPI_MODE", "x"}})->tolerant);
+  EXPECT_TRUE(DetectIn({{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}, {"TASKFARM_MPI_MODE", "tolerant"}})
+                  ->tolerant);
+}
+
 TEST(DetectMpiLaunchTest, SlurmWithPmi2) {
   ExpectLaunch(DetectIn({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}, {"SLURM_PROCID", "1"}}), 1, 2);
   ExpectLaunch(

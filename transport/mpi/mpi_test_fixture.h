@@ -96,7 +96,8 @@ class MpiTransportTest : public testing::Test {
     const absl::Time deadline = Clock::Real().Now() + kPatience;
     while (events_.empty() && Clock::Real().Now() < deadline) {
       std::vector<TransportEvent> polled;
-      const absl::Status status = transport().Poll(deadline - Clock::Real().Now(), max_events, polled);
+      const absl::Status status =
+          transport().Poll(deadline - Clock::Real().Now(), max_events, polled);
       EXPECT_TRUE(status.ok()) << status;
       EXPECT_LE(polled.size(), max_events);
       for (TransportEvent& event : polled) events_.push_back(std::move(event));

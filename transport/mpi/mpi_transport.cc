@@ -22,6 +22,7 @@
 #include "transport/mpi/link.h"
 #include "transport/mpi/outbox.h"
 #include "transport/mpi/sleeper.h"
+#include "transport/mpi/tolerant_rank.h"
 #include "transport/mpi/wait_policy.h"
 #include "transport/mpi/world.h"
 
@@ -37,6 +38,8 @@ constexpr int kPollsBetweenAcks = 256;
 
 // How long the master keeps out of MPI between the last frame and MPI_Finalize; see Leave().
 constexpr absl::Duration kPauseBeforeFinalize = absl::Milliseconds(100);
+// How long the master lets UCX go on after the last frame of a tolerant run.
+constexpr absl::Duration kPauseBeforeExit = absl::Milliseconds(20);
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
 
 class MpiTransport final : public Transport {
@@ -56,7 +59,8 @@ class MpiTransport final : public Transport {
     explicit Peer(const Link& link) : link(link) {}
 
     Link link;
-    bool ack_listed = false;  // in owed_acks_
+    bool ack_listed = false;    // in owed_acks_
+    bool down_is_news = false;  // its PeerDown has not been taken yet
   };
 
   bool is_master() const { return world_.rank == kMasterRank; }
@@ -71,6 +75,7 @@ class MpiTransport final : public Transport {
   bool AllLinks(bool (Link::*condition)() const) const;
 
   absl::StatusOr<bool> TurnOnce(size_t max_events);
+  bool LoseTheDead();
   void OnArrival(Inbox::Arrival&& arrival);
   void React(int rank, const Link::Reaction& reaction, Message&& message);
   void Send(int rank, FrameKind kind);
@@ -81,6 +86,7 @@ class MpiTransport final : public Transport {
   void SendOwedAcks();
   void Wait(absl::Time now, absl::Time deadline);
   void Leave(absl::FunctionRef<bool()> all_said_goodbye);
+  void LeaveWithoutFinalize(absl::FunctionRef<bool()> all_said_goodbye);
   bool TurnUntil(absl::Time deadline, absl::FunctionRef<bool()> condition);
 
   const World world_;
@@ -123,11 +129,17 @@ MpiTransport::~MpiTransport() {
 absl::Status MpiTransport::Send(PeerId to, Message&& message) {
   CHECK(!closed_ && std::this_thread::get_id() == thread_);
   const uint64_t number = static_cast<uint64_t>(to);
-  if (!IsPeer(number) || !peers_[number].link.up()) {
+  const bool down_is_news = IsPeer(number) && peers_[number].down_is_news;
+  if (!IsPeer(number) || !(peers_[number].link.up() || down_is_news)) {
     return absl::NotFoundError(absl::StrCat("rank ", number, " is not up"));
   }
   absl::Status status = CheckMessageLimits(message, options_);
   if (!status.ok()) return status;
+  if (down_is_news) {
+    // The user is about to take what it sent last, and then the PeerDown that has the true reason.
+    message.parts.clear();
+    return absl::OkStatus();
+  }
   Link& link = peers_[number].link;
   if (!link.Accept(message.total_bytes())) {
     return absl::ResourceExhaustedError(
@@ -182,7 +194,11 @@ absl::Status MpiTransport::Close(absl::Duration linger) {
   TurnUntil(clock_->Now() + linger, all_said_goodbye);
   const bool handed_over = AllLinks(&Link::handed_over);
 
-  Leave(all_said_goodbye);
+  if (world_.tolerant) {
+    LeaveWithoutFinalize(all_said_goodbye);
+  } else {
+    Leave(all_said_goodbye);
+  }
   return handed_over ? absl::OkStatus()
                      : absl::DeadlineExceededError(
                            absl::StrCat("not every rank took what was sent to it within ",
@@ -215,6 +231,21 @@ void MpiTransport::Leave(absl::FunctionRef<bool()> all_said_goodbye) {
     watchdog.emplace(kWatchdogPatience);
   }
   LeaveWorld();
+}
+
+// What is said last may still be in UCX's hands when MPI has long let go of it, and there is no
+// MPI_Finalize to see it out. So a worker stays until its master has answered its goodbye with
+// kEnd, and the master a moment longer than its answers. Nobody is waited for without end: a rank
+// may have died without a trace.
+void MpiTransport::LeaveWithoutFinalize(absl::FunctionRef<bool()> all_said_goodbye) {
+  const ExitWatchdog watchdog(2 * kWatchdogPatience);
+  const absl::Time deadline = clock_->Now() + kWatchdogPatience;
+  if (is_master()) {
+    TurnUntil(deadline, all_said_goodbye);
+    TurnUntil(clock_->Now() + kPauseBeforeExit, [] { return false; });
+  } else {
+    TurnUntil(deadline, [this] { return MayLeave(); });
+  }
 }
 
 // Turns until `condition` holds, for Close(): nothing is delivered. False if that took until
@@ -254,8 +285,21 @@ absl::StatusOr<bool> MpiTransport::TurnOnce(size_t max_events) {
     OnArrival(*std::move(*arrival));
     progress = true;
   }
+  // What a rank had sent before it died comes first.
+  if (!progress && world_.tolerant) progress = LoseTheDead();
   if (progress) wait_policy_.OnActivity();
   return progress;
+}
+
+// False if no peer is newly known to be dead.
+bool MpiTransport::LoseTheDead() {
+  bool lost = false;
+  for (const int rank : TakeDeadRanks()) {
+    if (!IsPeer(static_cast<uint64_t>(rank))) continue;
+    Lose(rank, absl::UnavailableError(absl::StrCat("rank ", rank, " died")));
+    lost = true;
+  }
+  return lost;
 }
 
 void MpiTransport::OnArrival(Inbox::Arrival&& arrival) {
@@ -265,17 +309,25 @@ void MpiTransport::OnArrival(Inbox::Arrival&& arrival) {
                                                  ? DecodeHeader(arrival.frame(), limits_)
                                                  : absl::StatusOr<FrameHeader>(arrival.status);
   Link& link = PeerOf(arrival.rank).link;
+  const bool was_settled = link.settled();
   const Link::Reaction reaction = header.ok() ? link.OnFrame(*header) : link.Break(header.status());
   React(arrival.rank, reaction, reaction.deliver ? TakeParts(*header, arrival.buffer) : Message());
+  // Without MPI_Finalize a worker may go as soon as its goodbye has come, whatever the others do.
+  const bool may_go = world_.tolerant && is_master() && link.settled() && !was_settled;
+  if (may_go) Send(arrival.rank, FrameKind::kEnd);
 }
 
 void MpiTransport::React(int rank, const Link::Reaction& reaction, Message&& message) {
   const PeerId peer{static_cast<uint64_t>(rank)};
-  if (reaction.up) ready_.push_back(PeerUp{peer});
+  if (reaction.up) {
+    ready_.push_back(PeerUp{peer});
+    if (world_.tolerant && is_master()) NoteFarmHasBegun();
+  }
   if (reaction.writable) ready_.push_back(Writable{peer});
   if (reaction.deliver) ready_.push_back(Received{peer, std::move(message)});
   if (reaction.down) {
     ready_.push_back(PeerDown{peer, *reaction.down});
+    PeerOf(rank).down_is_news = true;
     inbox_.DropData(rank);
   }
   for (const FrameKind kind : reaction.replies) Send(rank, kind);
@@ -296,8 +348,12 @@ void MpiTransport::Lose(int rank, const absl::Status& reason) {
 
 void MpiTransport::Deliver(size_t max_events, std::vector<TransportEvent>& events) {
   for (size_t i = 0; i < max_events && !ready_.empty(); ++i) {
+    // Alone or first, so that the user has answered what came before while that was still allowed.
+    if (i > 0 && std::holds_alternative<PeerDown>(ready_.front())) return;
     if (const Received* received = std::get_if<Received>(&ready_.front())) {
       OnConsumed(static_cast<int>(received->peer), received->message.total_bytes());
+    } else if (const PeerDown* down = std::get_if<PeerDown>(&ready_.front())) {
+      PeerOf(static_cast<int>(down->peer)).down_is_news = false;
     }
     events.push_back(std::move(ready_.front()));
     ready_.pop_front();

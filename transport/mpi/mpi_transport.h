@@ -22,6 +22,11 @@ namespace taskfarm {
 // status tells whether everything arrived within `linger`. If ranks are missing 10 s after that,
 // the process ends with a line on stderr and the status given to the factory's set_exit_status,
 // and mpiexec ends the others.
+//
+// In a process that SuperviseMpiRank() has split (supervisor.h) other ranks may die at any time. A
+// PeerDown tells of a dead worker as soon as Hydra does. Close() is not collective: it says
+// goodbye, waits 10 s beyond `linger` at most for a rank that does not answer, and never calls
+// MPI_Finalize; exit() then ends the process at once, see LeaveMpiAtExit() in tolerant_rank.h.
 TransportFactory MpiTransportFactory();
 
 }  // namespace taskfarm

@@ -166,6 +166,25 @@ TEST_F(MpiTransportTest4, AMasterMayCloseBeforeAnyWorkerPolls) {
   Close();
 }
 
+TEST_F(MpiTransportTest2, ThePeerIsUpUntilItsPeerDownIsTaken) {
+  OpenWith();
+  AwaitPeers();
+  const Gate closing("closing");
+  if (is_master()) {
+    SendNow(PeerId{1}, MakeMessage(1));
+    closing.Open();
+    return Close();
+  }
+  closing.AwaitOpen();
+  absl::SleepFor(absl::Milliseconds(100));  // the goodbye is there as well, most likely
+  EXPECT_EQ(NumberIn(NextIs<Received>().message), 1u);
+  EXPECT_TRUE(events_.empty());
+  SendNow(kMaster, MakeMessage(2));
+  AwaitMasterDown();
+  EXPECT_EQ(transport().Send(kMaster, MakeMessage(3)).code(), absl::StatusCode::kNotFound);
+  Close();
+}
+
 TEST_F(MpiTransportTest4, EverybodyMayCloseAtOnce) {
   OpenWith();
   Close();

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "transport/mpi/launch.h"
+#include "transport/mpi/tolerant_rank.h"
 
 namespace taskfarm::mpi {
 namespace {
@@ -54,8 +55,13 @@ absl::StatusOr<World> JoinWorld() {
   absl::Status status = StatusOfMpi(
       MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (!status.ok()) return status;
-  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   World world;
+  world.tolerant = IsTolerantRank();
+  if (world.tolerant) {
+    NoteMpiIsUp();
+    LeaveMpiAtExit();
+  }
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &world.rank);
   MPI_Comm_size(MPI_COMM_WORLD, &world.size);
   status = CheckAgainstLauncher(world);
@@ -63,7 +69,7 @@ absl::StatusOr<World> JoinWorld() {
     status = absl::FailedPreconditionError("this MPI library cannot be used with threads");
   }
   if (status.ok()) return world;
-  MPI_Finalize();
+  if (!world.tolerant) MPI_Finalize();
   return status;
 }
 
@@ -90,6 +96,7 @@ class ExitWatchdog::Impl {
       // Nothing is left to tell it to.
     }
     if (ftrylockfile(stdout) == 0) std::fflush(stdout);
+    PrepareToLeave(watchdog_exit_status);
     _exit(watchdog_exit_status);
   }
 

@@ -19,6 +19,7 @@ absl::Status StatusOfMpi(int code, absl::string_view operation);
 struct World {
   int rank = 0;
   int size = 1;
+  bool tolerant = false;  // the death of other ranks is to be survived (tolerant_rank.h)
 };
 
 // MPI_Init_thread(MPI_THREAD_FUNNELED) on the calling thread, errors returned rather than fatal.
@@ -26,7 +27,8 @@ struct World {
 // life, or if the launcher that started this process does not speak with this MPI library.
 absl::StatusOr<World> JoinWorld();
 
-// MPI_Finalize. Collective: returns when every rank has called it.
+// MPI_Finalize. Collective: returns when every rank has called it. Not for a tolerant world: there
+// the process ends without.
 void LeaveWorld();
 
 // What the process exits with if an ExitWatchdog runs out; 0 unless set. Any thread.

@@ -36,6 +36,7 @@ struct SimNetwork::Lane {
   struct Flight {
     absl::Time due;
     TransportEvent event;  // as the receiver will see it
+    uint64_t number;       // in order of sending
   };
 
   explicit Lane(const TransportOptions& sender)
@@ -217,11 +218,16 @@ absl::Status SimNetwork::Send(SimEndpointId from, PeerId to, Message&& message) 
   const Role receiver = Other(end.options.role);
   const size_t bytes = message.total_bytes();
   if (!link->LaneTo(receiver).window.Accept(bytes)) {
+    ++counts_.refused;
     return absl::ResourceExhaustedError("send window full");
   }
+  if (observer_) observer_(from, link->End(receiver).id, !link->ended, message);
   trace_.Fold({static_cast<uint64_t>(absl::ToUnixNanos(clock_.Now())), static_cast<uint64_t>(from),
                static_cast<uint64_t>(to), bytes, HashContent(message)});
-  if (link->ended) return absl::OkStatus();  // the sender has not been told yet
+  if (link->ended) {  // the sender has not been told yet
+    CountLost(receiver, 1);
+    return absl::OkStatus();
+  }
   Enqueue(link, receiver, clock_.Now() + Delay(*link, receiver),
           Received{link->PeerIdAt(receiver), std::move(message)});
   return absl::OkStatus();
@@ -303,7 +309,7 @@ void SimNetwork::Enqueue(const std::shared_ptr<Link>& link, Role to, absl::Time 
                          TransportEvent event) {
   Lane& lane = link->LaneTo(to);
   lane.last_due = std::max(lane.last_due, due);
-  lane.flights.push_back({lane.last_due, std::move(event)});
+  lane.flights.push_back({lane.last_due, std::move(event), ++last_flight_});
   if (lane.flights.size() == 1) Reschedule(link, to);
 }
 
@@ -323,10 +329,16 @@ void SimNetwork::Reschedule(const std::shared_ptr<Link>& link, Role to) {
 void SimNetwork::Deliver(const std::shared_ptr<Link>& link, Role to) {
   Lane& lane = link->LaneTo(to);
   TransportEvent event = std::move(lane.flights.front().event);
+  const uint64_t number = lane.flights.front().number;
   lane.flights.pop_front();
   Reschedule(link, to);
   Endpoint& end = link->End(to);
   if (!end.open) return;
+  if (std::holds_alternative<Received>(event)) {
+    ++counts_.delivered;
+    if (to == Role::kMaster && number < latest_at_master_) ++counts_.overtaken;
+  }
+  if (to == Role::kMaster) latest_at_master_ = std::max(latest_at_master_, number);
   lane.up_delivered |= std::holds_alternative<PeerUp>(event);
   lane.down_delivered |= std::holds_alternative<PeerDown>(event);
   trace_.Fold({static_cast<uint64_t>(absl::ToUnixNanos(clock_.Now())),
@@ -347,10 +359,17 @@ void SimNetwork::Cut(const std::shared_ptr<Link>& link) {
   link->ended = true;
   for (const Role to : {Role::kMaster, Role::kWorker}) {
     Lane& lane = link->LaneTo(to);
+    CountLost(to, std::count_if(lane.flights.begin(), lane.flights.end(), [](const auto& flight) {
+                return std::holds_alternative<Received>(flight.event);
+              }));
     lane.flights.clear();
     lane.last_due = absl::InfinitePast();
     Reschedule(link, to);
   }
+}
+
+void SimNetwork::CountLost(Role to, uint64_t messages) {
+  (to == Role::kMaster ? counts_.lost_to_master : counts_.lost_to_worker) += messages;
 }
 
 void SimNetwork::Notify(const std::shared_ptr<Link>& link, Role to, absl::Time due) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,6 +44,19 @@ enum class SimNotice { kNobody, kMaster, kWorker, kBoth };
 
 enum class SimDirection { kToMaster, kToWorker, kBoth };
 
+// What has become of messages so far.
+struct SimCounts {
+  uint64_t delivered = 0;
+  uint64_t overtaken = 0;  // came to the master after what another worker had sent later
+  uint64_t lost_to_master = 0;
+  uint64_t lost_to_worker = 0;
+  uint64_t refused = 0;  // the send window was full
+};
+
+// Sees a message as it leaves; `connected`: a connection is there to carry it.
+using SimObserver = std::function<void(SimEndpointId from, SimEndpointId to, bool connected,
+                                       const Message& message)>;
+
 // A network of one master and any number of workers on virtual time: the same calls with the same
 // seed give the same run on every machine. Single-threaded (TransportOptions and faults are the
 // driver's, Send and Poll come through the transports), apart from Wake().
@@ -81,6 +95,11 @@ class SimNetwork {
 
   // Every send and delivery so far, with times and contents, in 64 bits.
   uint64_t trace_hash() const { return trace_.value(); }
+
+  const SimCounts& counts() const { return counts_; }
+
+  // Called with every message that is accepted for sending, lost ones included.
+  void SetObserver(SimObserver observer) { observer_ = std::move(observer); }
 
   // --- Faults ---
 
@@ -128,6 +147,7 @@ class SimNetwork {
   void Deliver(const std::shared_ptr<Link>& link, Role to);
   void TellWritable(const std::shared_ptr<Link>& link, Role sender);
   void Cut(const std::shared_ptr<Link>& link);
+  void CountLost(Role to, uint64_t messages);
   void Notify(const std::shared_ptr<Link>& link, Role to, absl::Time due);
   void Retire(Endpoint& endpoint);
   std::vector<std::shared_ptr<Link>> LinksOf(const Endpoint& endpoint) const;
@@ -140,6 +160,10 @@ class SimNetwork {
   absl::flat_hash_map<std::string, SimEndpointId> by_name_;
   Endpoint* master_ = nullptr;  // the open one
   uint64_t last_link_ = 0;
+  uint64_t last_flight_ = 0;
+  uint64_t latest_at_master_ = 0;  // the newest flight that has arrived there
+  SimCounts counts_;
+  SimObserver observer_;
   Schedule schedule_;
   std::set<SimEndpointId> with_events_;
   mutable std::mutex woken_mutex_;
