@@ -32,7 +32,7 @@ struct MainOptions {
 //
 // Returns the exit status: 0; 1 if body returned an error (printed on standard error); 2 wrong
 // use; 3 the farm failed.
-int Main(int argc, char** argv, std::function<absl::Status(Client&)> body,
+int Main(int argc, char** argv, const std::function<absl::Status(Client&)>& body,
          const MainOptions& options = {});
 
 // The same with the transports given; Main() passes those that its target links.

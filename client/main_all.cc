@@ -6,7 +6,7 @@
 
 namespace taskfarm {
 
-int Main(int argc, char** argv, std::function<absl::Status(Client&)> body,
+int Main(int argc, char** argv, const std::function<absl::Status(Client&)>& body,
          const MainOptions& options) {
   return MainWithTransports(
       argc, argv, body, options,

@@ -59,9 +59,9 @@ absl::Status FinishCommandTask(CommandTask& task) {
 uint64_t RequestBytes(const CommandTask& task) {
   uint64_t bytes = kTaskOverheadBytes + task.work.standard_input.size() + task.work.cwd.size() +
                    task.title.size() + 2 * task.id.size();
-  for (const std::string& argument : task.work.argv) bytes += sizeof(argument) + argument.size();
+  for (const std::string& argument : task.work.argv) bytes += sizeof(std::string) + argument.size();
   for (const auto& [name, value] : task.work.env) {
-    bytes += 2 * sizeof(name) + name.size() + value.size();
+    bytes += 2 * sizeof(std::string) + name.size() + value.size();
   }
   return bytes;
 }

@@ -13,7 +13,7 @@
 namespace taskfarm {
 namespace {
 
-void Complete(TaskWindow& window, std::vector<uint64_t> tags, size_t output_bytes = 0) {
+void Complete(TaskWindow& window, const std::vector<uint64_t>& tags, size_t output_bytes = 0) {
   std::vector<TaskReport> reports;
   for (uint64_t tag : tags) {
     TaskReport report;

@@ -23,7 +23,7 @@ std::string TestPath(absl::string_view name) {
 }
 
 std::string MakeTestFile(absl::string_view name, absl::string_view contents) {
-  const std::string path = TestPath(name);
+  std::string path = TestPath(name);
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << contents;
   file.close();

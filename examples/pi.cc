@@ -84,10 +84,12 @@ absl::Status CheckFlags(const std::vector<std::string>& positional) {
   if (!positional.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("unexpected argument '", positional[0], "'"));
   }
-  if (absl::GetFlag(FLAGS_tasks) < 1)
+  if (absl::GetFlag(FLAGS_tasks) < 1) {
     return absl::InvalidArgumentError("--tasks must be at least 1");
-  if (absl::GetFlag(FLAGS_darts) < 1)
+  }
+  if (absl::GetFlag(FLAGS_darts) < 1) {
     return absl::InvalidArgumentError("--darts must be at least 1");
+  }
   return absl::OkStatus();
 }
 

@@ -74,10 +74,9 @@ absl::StatusOr<std::string> UrlFromFlags(const std::vector<TransportFactory>& tr
   const bool has_mpi = std::any_of(transports.begin(), transports.end(),
                                    [](const auto& factory) { return factory.scheme == "mpi"; });
   if (!url.empty()) return url;
-  if (!DetectMpiLaunch([](const char* name) -> const char* {
-         return std::getenv(name);
-       }).has_value())
-    return "inproc:";
+  const auto launch =
+      DetectMpiLaunch([](const char* name) -> const char* { return std::getenv(name); });
+  if (!launch.has_value()) return "inproc:";
   if (has_mpi) return "mpi:";
   return absl::FailedPreconditionError(
       "started by mpiexec or srun, but this program has no MPI transport: use the one that has, "

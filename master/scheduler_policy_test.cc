@@ -26,7 +26,7 @@ SimReport RunFarm(const SchedulerSimOptions& options, int workers, uint32_t slot
   SchedulerSim sim(options);
   for (int i = 0; i < workers; ++i) sim.JoinAt(absl::ZeroDuration(), slots);
   sim.SubmitAt(absl::ZeroDuration(), tasks);
-  const SimReport report = sim.Run(absl::Hours(100));
+  SimReport report = sim.Run(absl::Hours(100));
   EXPECT_EQ(report.outcomes.at(Outcome::kOk), tasks.size());
   return report;
 }
@@ -75,7 +75,7 @@ TEST(SchedulerPolicyTest, UnevenTasksEndTogether) {
   constexpr int kRuns = 50;
   for (int seed = 1; seed <= kRuns; ++seed) {
     std::mt19937_64 random(seed);
-    std::vector<SimTask> tasks(20 * 20);
+    std::vector<SimTask> tasks(400);
     for (SimTask& task : tasks) {
       const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
       task.run_ns = static_cast<int64_t>(-std::log1p(-uniform) * kMillisecond);

@@ -33,8 +33,9 @@ void TaskStore::AddCopy(TaskId task, TaskId copy) {
   record.function = original.function;
   record.isolation = original.isolation;
   record.request = original.request;
-  if (original.command != nullptr)
+  if (original.command != nullptr) {
     record.command = std::make_unique<CommandWork>(*original.command);
+  }
   records_.Insert(copy, std::move(record));
 }
 

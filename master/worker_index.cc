@@ -118,8 +118,9 @@ uint32_t WorkerIndex::LoadLevelOf(const ScheduledWorker& worker) {
 
 void WorkerIndex::SetRank(ScheduledWorker& worker, uint64_t rank) {
   if (rank == worker.rank) return;
-  if (worker.rank != kNoRank)
+  if (worker.rank != kNoRank) {
     candidates_.erase(candidates_.find({worker.rank, worker.id, nullptr}));
+  }
   worker.rank = rank;
   if (rank != kNoRank) candidates_.insert({rank, worker.id, &worker});
 }

@@ -182,7 +182,7 @@ TEST(CodecFuzzTest, SurvivesRandomBytes) {
 // What is made of these two-byte fields would be forty times as large, were it not counted.
 TEST(CodecFuzzTest, NeedsLittleMemoryWhateverComes) {
   const auto tag = [](int number) { return static_cast<char>(number << 3 | 2); };
-  const auto repeat = [](std::string bytes, size_t count) {
+  const auto repeat = [](const std::string& bytes, size_t count) {
     std::string all;
     for (size_t i = 0; i < count; ++i) all += bytes;
     return all;

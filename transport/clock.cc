@@ -24,8 +24,8 @@ class RealClock : public Clock {
 }  // namespace
 
 Clock& Clock::Real() {
-  static RealClock* const clock = new RealClock();  // never destroyed: threads may outlive main
-  return *clock;
+  static RealClock& clock = *new RealClock();  // never destroyed: threads may outlive main
+  return clock;
 }
 
 }  // namespace taskfarm

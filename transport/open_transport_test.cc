@@ -11,7 +11,7 @@
 namespace taskfarm {
 namespace {
 
-TransportFactory Fake(std::string scheme) {
+TransportFactory Fake(const std::string& scheme) {
   return {scheme, [scheme](const TransportOptions& options) -> absl::StatusOr<OpenedTransport> {
             OpenedTransport opened;
             opened.url = scheme + " opened " + options.url;

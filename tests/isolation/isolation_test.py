@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
 # Generous: reached only when something is broken.
@@ -50,6 +51,23 @@ class IsolationTest(unittest.TestCase):
     self.assertEqual(
         self.trouble('--isolation=process', '--task_timeout=300ms', '--slots=1', 'hang', 'ok'),
         ['hang: timed_out after 1: timed out after 300ms', 'ok: ok after 1: ok'])
+
+  def test_a_zeromq_worker_that_has_lost_a_slot_starts_anew(self):
+    with tempfile.TemporaryDirectory() as folder:
+      url = f'--transport=zmq+ipc://{folder}/farm'
+      worker = subprocess.Popen([PROGRAM, '--worker', '--slots=1', url], stdin=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+      try:
+        lines = self.trouble('--task_timeout=300ms', url, 'hang', 'ok', 'ok', 'ok')
+        _, said = worker.communicate(timeout=TIMEOUT_S)
+      finally:
+        worker.kill()
+        worker.wait()
+    self.assertEqual(lines[0], 'hang: timed_out after 1: timed out after 300ms')
+    self.assertEqual([line.split(' after')[0] for line in lines[1:]], ['ok: ok'] * 3)
+    self.assertEqual(worker.returncode, 0, said)
+    self.assertIn('keeps its slot: 0 of 1 slots are left', said)
+    self.assertIn('starting anew, with all slots', said)
 
   def test_the_program_ends_though_a_function_on_a_thread_does_not(self):
     for _ in range(5):

@@ -13,7 +13,7 @@ CheckedTransport::CheckedTransport(OpenedTransport opened)
 absl::Status CheckedTransport::Send(PeerId to, Message&& message) {
   const size_t parts = message.parts.size();
   const size_t bytes = message.total_bytes();
-  const absl::Status status = transport_->Send(to, std::move(message));
+  absl::Status status = transport_->Send(to, std::move(message));
   // Reading what was moved from: that is the point, a refused message is still the caller's.
   const bool untouched = message.parts.size() == parts && message.total_bytes() == bytes;
   if (!status.ok() && !untouched) Violated("refused but consumed", to);
@@ -40,7 +40,7 @@ absl::Status CheckedTransport::Send(PeerId to, Message&& message) {
 absl::Status CheckedTransport::Poll(absl::Duration timeout, size_t max_events,
                                     std::vector<TransportEvent>& events) {
   const size_t before = events.size();
-  const absl::Status status = transport_->Poll(timeout, max_events, events);
+  absl::Status status = transport_->Poll(timeout, max_events, events);
   if (events.size() < before || events.size() - before > max_events) {
     violations_.push_back(absl::StrCat("Poll() made ", before, " events ", events.size(),
                                        " with max_events ", max_events));

@@ -57,7 +57,7 @@ class CheckedTransportTest : public testing::Test {
     std::vector<TransportEvent> seen;
     EXPECT_TRUE(checked_->Poll(absl::ZeroDuration(), max_events, seen).ok());
   }
-  void Send(absl::Status answer, bool consumes) {
+  void Send(const absl::Status& answer, bool consumes) {
     scripted_->answer = answer;
     scripted_->consumes = consumes;
     EXPECT_EQ(checked_->Send(kPeer, Text()), answer);

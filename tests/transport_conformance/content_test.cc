@@ -23,7 +23,7 @@ TEST(ContentTest, ShapedMessagesHaveTheirShape) {
 
 TEST(StreamCheckerTest, TakesTheStreamAndNothingElse) {
   StreamChecker whole;
-  for (int i = 0; i < 5; ++i) whole.Take(NumberedMessage(i, 10 * i));
+  for (size_t i = 0; i < 5; ++i) whole.Take(NumberedMessage(i, 10 * i));
   EXPECT_TRUE(whole.intact());
   EXPECT_EQ(whole.count(), 5u);
   whole.Take(NumberedMessage(6, 10));  // 5 is missing

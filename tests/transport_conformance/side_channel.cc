@@ -16,8 +16,7 @@ namespace {
 
 std::string MakePipe() {
   static std::atomic<int> last_number{0};
-  const std::string path =
-      absl::StrCat(testing::TempDir(), "/channel_", getpid(), "_", ++last_number);
+  std::string path = absl::StrCat(testing::TempDir(), "/channel_", getpid(), "_", ++last_number);
   CHECK_EQ(mkfifo(path.c_str(), 0600), 0) << path;
   return path;
 }

@@ -45,18 +45,18 @@ std::string Describe(const TransportEvent& event) {
 // in their log.
 class Simulation {
  public:
-  explicit Simulation(const SimOptions& options = {}) : network_(clock_, options) {}
+  explicit Simulation(const SimOptions& options = {}) : network(clock, options) {}
 
   absl::StatusOr<OpenedTransport> TryOpen(const std::string& name, Role role) {
-    TransportOptions options = options_;
+    TransportOptions options = transport_options;
     options.url = "sim:" + name;
     options.role = role;
-    return OpenTransport(options, {SimTransportFactory(&network_)});
+    return OpenTransport(options, {SimTransportFactory(&network)});
   }
 
   SimEndpointId Open(const std::string& name, Role role) {
     std::unique_ptr<Transport> transport = std::move(TryOpen(name, role)->transport);
-    const SimEndpointId id = network_.Find(name);
+    const SimEndpointId id = network.Find(name);
     transports_[id] = std::move(transport);
     return id;
   }
@@ -68,19 +68,19 @@ class Simulation {
   // Moves the time to each delivery up to `until` (all there are, by default) and polls.
   void Run(absl::Time until = absl::InfiniteFuture()) {
     PollReady();
-    while (network_.NextDelivery() <= until && network_.NextDelivery() < absl::InfiniteFuture()) {
-      clock_.Set(std::max(clock_.Now(), network_.NextDelivery()));
-      network_.DeliverDue();
+    while (network.NextDelivery() <= until && network.NextDelivery() < absl::InfiniteFuture()) {
+      clock.Set(std::max(clock.Now(), network.NextDelivery()));
+      network.DeliverDue();
       PollReady();
     }
-    if (until < absl::InfiniteFuture()) clock_.Set(std::max(clock_.Now(), until));
+    if (until < absl::InfiniteFuture()) clock.Set(std::max(clock.Now(), until));
   }
 
-  void RunFor(absl::Duration duration) { Run(clock_.Now() + duration); }
+  void RunFor(absl::Duration duration) { Run(clock.Now() + duration); }
 
   // Again and again: a Poll that takes messages can make another endpoint writable.
   void PollReady() {
-    for (std::vector<SimEndpointId> ready; !(ready = network_.Ready()).empty();) {
+    for (std::vector<SimEndpointId> ready; !(ready = network.Ready()).empty();) {
       for (const SimEndpointId id : ready) {
         std::vector<TransportEvent> events;
         EXPECT_TRUE(transports_.at(id)->Poll(absl::Hours(1), 1000, events).ok());
@@ -89,9 +89,9 @@ class Simulation {
     }
   }
 
-  ManualClock clock_;
-  SimNetwork network_;
-  TransportOptions options_;
+  ManualClock clock;
+  SimNetwork network;
+  TransportOptions transport_options;
 
  private:
   std::map<SimEndpointId, std::unique_ptr<Transport>> transports_;
@@ -124,15 +124,15 @@ class SimTransportTest : public testing::Test {
 };
 
 TEST_F(SimTransportTest, AMessageTakesItsDelay) {
-  const absl::Time start = sim_.clock_.Now();
+  const absl::Time start = sim_.clock.Now();
   SendBothWays("hello");
-  EXPECT_TRUE(sim_.network_.Ready().empty());
-  EXPECT_GE(sim_.network_.NextDelivery(), start + absl::Microseconds(50));
+  EXPECT_TRUE(sim_.network.Ready().empty());
+  EXPECT_GE(sim_.network.NextDelivery(), start + absl::Microseconds(50));
   sim_.Run();
   EXPECT_EQ(sim_.log(master_), Log{"1: hello"});
   EXPECT_EQ(sim_.log(worker_), Log{"1: hello"});
-  EXPECT_LE(sim_.clock_.Now(), start + absl::Microseconds(150));
-  EXPECT_EQ(sim_.network_.NextDelivery(), absl::InfiniteFuture());
+  EXPECT_LE(sim_.clock.Now(), start + absl::Microseconds(150));
+  EXPECT_EQ(sim_.network.NextDelivery(), absl::InfiniteFuture());
 }
 
 TEST_F(SimTransportTest, OrderIsKeptWithinALink) {
@@ -140,7 +140,7 @@ TEST_F(SimTransportTest, OrderIsKeptWithinALink) {
   for (int i = 0; i < 100; ++i) {
     SendBothWays(absl::StrCat(i));
     expected.push_back(absl::StrCat("1: ", i));
-    sim_.clock_.Advance(absl::Microseconds(1));  // less than the jitter
+    sim_.clock.Advance(absl::Microseconds(1));  // less than the jitter
   }
   sim_.Run();
   EXPECT_EQ(sim_.log(master_), expected);
@@ -157,15 +157,15 @@ TEST_F(SimTransportTest, NamesAndTheMastersPlaceAreTakenOnce) {
 }
 
 TEST_F(SimTransportTest, WindowsFillAndOpenAgain) {
-  sim_.options_.send_window_messages = 2;
+  sim_.transport_options.send_window_messages = 2;
   const SimEndpointId small = sim_.Open("small", Role::kWorker);
   sim_.Run();
   EXPECT_TRUE(sim_[small].Send(PeerId{1}, Text("a")).ok());
   EXPECT_TRUE(sim_[small].Send(PeerId{1}, Text("b")).ok());
   EXPECT_EQ(sim_[small].Send(PeerId{1}, Text("c")).code(), absl::StatusCode::kResourceExhausted);
   sim_.log(small).clear();
-  sim_.clock_.Set(sim_.clock_.Now() + absl::Seconds(1));
-  sim_.network_.DeliverDue();
+  sim_.clock.Set(sim_.clock.Now() + absl::Seconds(1));
+  sim_.network.DeliverDue();
   EXPECT_EQ(sim_[small].Send(PeerId{1}, Text("c")).code(), absl::StatusCode::kResourceExhausted);
   sim_.Run();
   EXPECT_EQ(sim_.log(small), Log{"writable 1"});
@@ -173,12 +173,12 @@ TEST_F(SimTransportTest, WindowsFillAndOpenAgain) {
 }
 
 TEST_F(SimTransportTest, WakeMakesTheEndpointReadyOnce) {
-  EXPECT_TRUE(sim_.network_.Ready().empty());
+  EXPECT_TRUE(sim_.network.Ready().empty());
   sim_[worker_].Wake();
   sim_[worker_].Wake();
-  EXPECT_EQ(sim_.network_.Ready(), std::vector<SimEndpointId>{worker_});
+  EXPECT_EQ(sim_.network.Ready(), std::vector<SimEndpointId>{worker_});
   sim_.PollReady();
-  EXPECT_TRUE(sim_.network_.Ready().empty());
+  EXPECT_TRUE(sim_.network.Ready().empty());
 }
 
 TEST_F(SimTransportTest, OrderlyCloseFollowsWhatWasSent) {
@@ -200,8 +200,8 @@ TEST_F(SimTransportTest, DisconnectLosesWhatIsUnderWayAndTellsWhoItShould) {
   for (const auto& [notice, told] : cases) {
     Forget();
     SendBothWays("lost", peer, peer);
-    sim_.network_.Disconnect(worker_, notice);
-    EXPECT_FALSE(sim_.network_.IsConnected(worker_));
+    sim_.network.Disconnect(worker_, notice);
+    EXPECT_FALSE(sim_.network.IsConnected(worker_));
     SendBothWays("lost too", peer, peer);
     sim_.Run();
     const Log down = {absl::StrCat("down ", peer, " UNAVAILABLE")};
@@ -210,7 +210,7 @@ TEST_F(SimTransportTest, DisconnectLosesWhatIsUnderWayAndTellsWhoItShould) {
     EXPECT_EQ(sim_[master_].Send(PeerId{peer}, Text("x")).ok(), !told.first);
     EXPECT_EQ(sim_[worker_].Send(PeerId{peer}, Text("x")).ok(), !told.second);
     Forget();
-    sim_.network_.Reconnect(worker_);
+    sim_.network.Reconnect(worker_);
     sim_.Run();
     ++peer;
     const Log up = {absl::StrCat("up ", peer)};
@@ -220,27 +220,27 @@ TEST_F(SimTransportTest, DisconnectLosesWhatIsUnderWayAndTellsWhoItShould) {
 }
 
 TEST_F(SimTransportTest, AnUntoldSenderFillsItsWindow) {
-  sim_.network_.Disconnect(worker_, SimNotice::kNobody);
+  sim_.network.Disconnect(worker_, SimNotice::kNobody);
   absl::Status status;
   size_t sent = 0;
   while ((status = sim_[master_].Send(PeerId{1}, Text("x"))).ok()) ++sent;
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(sent, sim_.options_.send_window_messages);
+  EXPECT_EQ(sent, sim_.transport_options.send_window_messages);
   sim_.Run();
   EXPECT_EQ(sim_.log(master_), Log{});
 }
 
 TEST_F(SimTransportTest, ReconnectAtOnceStillGivesDownBeforeUp) {
-  sim_.network_.Disconnect(worker_, SimNotice::kBoth);
-  sim_.network_.Reconnect(worker_);
+  sim_.network.Disconnect(worker_, SimNotice::kBoth);
+  sim_.network.Reconnect(worker_);
   sim_.Run();
   EXPECT_EQ(sim_.log(worker_), (Log{"down 1 UNAVAILABLE", "up 2"}));
 }
 
 TEST_F(SimTransportTest, APartitionDelaysAndKeepsOrder) {
-  const absl::Time heal = sim_.clock_.Now() + absl::Seconds(5);
+  const absl::Time heal = sim_.clock.Now() + absl::Seconds(5);
   SendBothWays("before");
-  sim_.network_.Block(worker_, SimDirection::kToMaster, heal);
+  sim_.network.Block(worker_, SimDirection::kToMaster, heal);
   SendBothWays("during");
   sim_.Run(heal - absl::Nanoseconds(1));
   EXPECT_EQ(sim_.log(master_), Log{});
@@ -252,28 +252,28 @@ TEST_F(SimTransportTest, APartitionDelaysAndKeepsOrder) {
 }
 
 TEST_F(SimTransportTest, AFullPartitionUntilHealed) {
-  sim_.network_.Block(worker_, SimDirection::kBoth, absl::InfiniteFuture());
+  sim_.network.Block(worker_, SimDirection::kBoth, absl::InfiniteFuture());
   SendBothWays("x");
-  EXPECT_EQ(sim_.network_.NextDelivery(), absl::InfiniteFuture());
+  EXPECT_EQ(sim_.network.NextDelivery(), absl::InfiniteFuture());
   sim_.RunFor(absl::Hours(1));
-  sim_.network_.Block(worker_, SimDirection::kBoth, absl::InfinitePast());
+  sim_.network.Block(worker_, SimDirection::kBoth, absl::InfinitePast());
   sim_.Run();
   EXPECT_EQ(sim_.log(master_), Log{"1: x"});
   EXPECT_EQ(sim_.log(worker_), Log{"1: x"});
 }
 
 TEST_F(SimTransportTest, ACutIsNoticedDuringAPartition) {
-  sim_.network_.Block(worker_, SimDirection::kBoth, absl::InfiniteFuture());
-  sim_.network_.Disconnect(worker_, SimNotice::kBoth);
+  sim_.network.Block(worker_, SimDirection::kBoth, absl::InfiniteFuture());
+  sim_.network.Disconnect(worker_, SimNotice::kBoth);
   sim_.Run();
   EXPECT_EQ(sim_.log(master_), Log{"down 1 UNAVAILABLE"});
   EXPECT_EQ(sim_.log(worker_), Log{"down 1 UNAVAILABLE"});
 }
 
 TEST_F(SimTransportTest, AClogDelaysWhatIsSentMeanwhile) {
-  const absl::Time start = sim_.clock_.Now();
-  sim_.network_.Clog(worker_, SimDirection::kToMaster, absl::Seconds(2),
-                     start + absl::Milliseconds(1));
+  const absl::Time start = sim_.clock.Now();
+  sim_.network.Clog(worker_, SimDirection::kToMaster, absl::Seconds(2),
+                    start + absl::Milliseconds(1));
   SendBothWays("slow");
   sim_.RunFor(absl::Seconds(1));
   EXPECT_EQ(sim_.log(master_), Log{});
@@ -287,7 +287,7 @@ TEST_F(SimTransportTest, AClogDelaysWhatIsSentMeanwhile) {
 
 TEST_F(SimTransportTest, AKilledWorkerIsNoticedLater) {
   SendBothWays("lost");
-  sim_.network_.Kill(worker_, absl::Seconds(3));
+  sim_.network.Kill(worker_, absl::Seconds(3));
   std::vector<TransportEvent> events;
   EXPECT_EQ(sim_[worker_].Poll(absl::ZeroDuration(), 1, events).code(),
             absl::StatusCode::kUnavailable);
@@ -303,13 +303,13 @@ TEST_F(SimTransportTest, AKilledWorkerIsNoticedLater) {
 }
 
 TEST_F(SimTransportTest, AKilledWorkerMayNeverBeNoticed) {
-  sim_.network_.Kill(worker_, absl::InfiniteDuration());
+  sim_.network.Kill(worker_, absl::InfiniteDuration());
   sim_.RunFor(absl::Hours(24));
   EXPECT_EQ(sim_.log(master_), Log{});
 }
 
 TEST_F(SimTransportTest, WorkersMeetTheNextMaster) {
-  sim_.network_.Kill(master_, absl::Seconds(10));
+  sim_.network.Kill(master_, absl::Seconds(10));
   const SimEndpointId next = sim_.Open("master", Role::kMaster);
   sim_.Run();
   EXPECT_EQ(sim_.log(worker_), (Log{"down 1 UNAVAILABLE", "up 2"}));
@@ -325,7 +325,7 @@ TEST_F(SimTransportTest, WorkersMeetTheNextMaster) {
 
 TEST_F(SimTransportTest, NobodyHearsTheEndOfWhatNeverBegan) {
   const SimEndpointId late = sim_.Open("late", Role::kWorker);
-  sim_.network_.Disconnect(late, SimNotice::kBoth);
+  sim_.network.Disconnect(late, SimNotice::kBoth);
   sim_.Run();
   EXPECT_EQ(sim_.log(master_), Log{});
   EXPECT_EQ(sim_.log(late), Log{});
@@ -345,14 +345,14 @@ uint64_t TraceOf(uint64_t seed, const std::string& payload = "payload") {
     for (uint64_t peer = 1; peer <= 20; ++peer) {
       (void)sim[master].Send(PeerId{peer}, Text(payload));
     }
-    if (round == 5) sim.network_.Disconnect(workers[3], SimNotice::kMaster);
-    if (round == 6) sim.network_.Block(workers[4], SimDirection::kToMaster, absl::InfiniteFuture());
-    if (round == 7) sim.network_.Kill(workers[5], absl::Seconds(1));
-    if (round == 8) sim.network_.Reconnect(workers[3]);
+    if (round == 5) sim.network.Disconnect(workers[3], SimNotice::kMaster);
+    if (round == 6) sim.network.Block(workers[4], SimDirection::kToMaster, absl::InfiniteFuture());
+    if (round == 7) sim.network.Kill(workers[5], absl::Seconds(1));
+    if (round == 8) sim.network.Reconnect(workers[3]);
     sim.RunFor(absl::Microseconds(30));
   }
   sim.Run();
-  return sim.network_.trace_hash();
+  return sim.network.trace_hash();
 }
 
 TEST(SimReproducibilityTest, TheSeedIsTheRun) {
