@@ -39,6 +39,9 @@ class Crew:
     self.workers[which].wait()
     self.workers[which] = self._start()
 
+  def has_joined(self, which):
+    return b'joined the farm' in self.workers[which].stderr
+
   def replace_dead(self):
     """Those that something else has killed."""
     for which, worker in enumerate(self.workers):

@@ -43,7 +43,7 @@ class MasterKillsTest(faults.FaultTest):
       self.assertFalse(shown & lines, 'shown twice')
       shown |= lines
       self.note_kill(shown)
-    self.assertGreater(self.killed, KILLS // 2)
+    self.assertGreater(self.killed, 0)
     last = start()
     self.assert_ok(last)
     final = set(last.stdout.split(b'\n')[:-1])
