@@ -29,7 +29,7 @@ namespace {
 constexpr uint64_t kResults = 2000;
 // Records at either end that are cut at every byte; with TASKFARM_CUT_ALL all of them are.
 constexpr uint64_t kWhole = 20;
-constexpr int kFlips = 1000;     // in each of five tests
+constexpr int kFlips = 1000;  // in each of five tests
 
 class JournalDamageTest : public testing::Test {
  protected:

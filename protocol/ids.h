@@ -38,8 +38,8 @@ struct TaskKey {
   }
 };
 
-// With a journal, what is above these bits of a task's number toward workers says in which run of the
-// job it was given.
+// With a journal, what is above these bits of a task's number toward workers says in which run of
+// the job it was given.
 inline constexpr int kTaskNumberBits = 40;
 
 // The number as the user of that run knows it.

@@ -10,7 +10,7 @@ namespace taskfarm {
 namespace {
 
 // More than any farm takes: whoever gets there turns without end.
-constexpr uint64_t kMaxSteps = 1000 * 1000;
+constexpr uint64_t kMaxSteps = 1'000'000;
 constexpr int64_t kMillion = 1000000;
 
 SimOptions NetworkOptions(uint64_t seed) {

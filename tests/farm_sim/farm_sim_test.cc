@@ -81,8 +81,12 @@ TEST(FarmSimTest, ASeedIsARun) {
   }
 }
 
+void RunUntilItIsFound() {
+  for (uint64_t seed = 1; seed <= 2000; ++seed) RunSeed(seed, "kForgetLostTasks");
+}
+
 TEST(FarmSimDeathTest, SaysHowToSeeItAgain) {
-  EXPECT_DEATH(for (uint64_t seed = 1; seed <= 2000; ++seed) RunSeed(seed, "kForgetLostTasks"),
+  EXPECT_DEATH(RunUntilItIsFound(),
                "to see it again: bazel run //tests:farm_sim_soak -- --seeds=1 --first_seed=[0-9]+ "
                "--mutation=kForgetLostTasks");
 }

@@ -87,12 +87,12 @@ void WireWatch::OnResult(SimEndpointId worker, const protocol::Result& result) {
 
 void WireWatch::OnHello(SimEndpointId worker, const protocol::Hello& hello) {
   for (const auto& [sequence, refs] : unacknowledged_[worker]) {
-    for (const auto& [number, attempt] : refs) {
-      const bool named = std::any_of(hello.held().begin(), hello.held().end(),
-                                     [&](const protocol::HeldTask& held) {
-                                       return held.id() == number && held.attempt() == attempt;
-                                     });
-      CHECK(named) << "a worker has forgotten the result of task " << number;
+    for (const auto& ref : refs) {
+      const bool named = std::any_of(
+          hello.held().begin(), hello.held().end(), [&ref](const protocol::HeldTask& held) {
+            return held.id() == ref.first && held.attempt() == ref.second;
+          });
+      CHECK(named) << "a worker has forgotten the result of task " << ref.first;
     }
   }
   unacknowledged_.erase(worker);

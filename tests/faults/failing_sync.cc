@@ -9,12 +9,12 @@
 #include <cstdlib>
 
 extern "C" int fdatasync(int fd) {
-  static const int failing = [] {
+  static const int kFailing = [] {
     const char* const number = std::getenv("FAILING_SYNC");
     return number == nullptr ? 0 : std::atoi(number);
   }();
   static std::atomic<int> calls{0};
-  if (++calls == failing) {
+  if (++calls == kFailing) {
     errno = EIO;
     return -1;
   }

@@ -54,16 +54,16 @@ Number MakeNumber(int64_t i) {
 absl::Status Run(Client& farm) {
   MapOptions options;
   options.window = static_cast<size_t>(absl::GetFlag(FLAGS_window));
-  auto numbers = std::views::iota(int64_t{0}, absl::GetFlag(FLAGS_tasks)) |
-                 std::views::transform(MakeNumber);
+  auto numbers =
+      std::views::iota(int64_t{0}, absl::GetFlag(FLAGS_tasks)) | std::views::transform(MakeNumber);
   int64_t ok = 0;
   absl::Status failure;
   for (const auto& done : farm.Map<SquareOf>(numbers, options)) {
     const int64_t i = static_cast<int64_t>(done.index);
     if (!done.reply.ok()) {
       failure = done.reply.status();
-      std::cout << "task " << i << " after " << static_cast<int>(done.report.attempts) << " attempts: "
-                << done.reply.status().ToString() << std::endl;
+      std::cout << "task " << i << " after " << static_cast<int>(done.report.attempts)
+                << " attempts: " << done.reply.status().ToString() << std::endl;
     } else if (done.reply->square() != i * i || done.reply->payload() != PayloadOf(i)) {
       failure = absl::DataLossError(absl::StrCat("task ", i, " has a wrong result"));
     } else {
