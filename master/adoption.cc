@@ -36,15 +36,15 @@ std::pair<TaskId, Attempt> Master::FromWorker(const Session& session, TaskId tas
 }
 
 void Master::AdoptHeld(Session& session, const protocol::Hello& hello) {
-  const bool same_run = hello.previous_epoch() == options_.epoch;
+  const bool same_run =
+      hello.previous_epoch() == options_.epoch || options_.mutation == Mutation::kIgnoreEpoch;
   const bool same_job = journal_ != nullptr && hello.previous_run_id() == journal_->run_id();
-  const bool believed = same_run || same_job || options_.mutation == Mutation::kIgnoreEpoch;
-  if (!believed) return;  // the worker drops it all by itself
+  if (!same_run && !same_job) return;  // the worker drops it all by itself
   for (const protocol::HeldTask& held : hello.held()) {
     const std::pair<TaskId, Attempt> ref(TaskId{held.id()}, Attempt{held.attempt()});
-    if (IsOfThisRun(ref.first)) {
+    if (same_run && IsOfThisRun(ref.first)) {
       Step(TaskAdopted{session.worker, TaskId{held.id() - first_number_}, ref.second,
-                       /*of_earlier_run=*/!same_run});
+                       /*of_earlier_run=*/hello.previous_epoch() != options_.epoch});
     } else if (same_job) {
       AdoptByKey(session, ref, TaskKey{held.key_high(), held.key_low()});
     } else {
