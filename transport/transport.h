@@ -22,6 +22,9 @@ enum class PeerId : uint64_t {};
 // may show a master its worker only with that worker's first message: workers speak first.
 struct PeerUp {
   PeerId peer;
+  // Who it has proven to be, one line of printable characters; empty where the backend does not
+  // authenticate peers one by one.
+  std::string identity = {};
 };
 
 // The peer is gone. Nothing follows from this PeerId. A hint: it may be late or never come.
@@ -68,6 +71,11 @@ class Transport {
   // An error is the end of this transport (not of one peer).
   virtual absl::Status Poll(absl::Duration timeout, size_t max_events,
                             std::vector<TransportEvent>& events) = 0;
+
+  // No more from `peer` is wanted: a master calls it for a peer that it has refused, after its last
+  // Send() to it. A backend that can ends the connection, once the peer has had a moment to read
+  // what was sent; no PeerDown need follow. Without effect if `peer` is not up.
+  virtual void Disconnect(PeerId peer) { static_cast<void>(peer); }
 
   // Makes the current or the next Poll() return at once. Thread-safe, cheap when repeated.
   virtual void Wake() = 0;
