@@ -149,6 +149,15 @@ std::unique_ptr<std::string> RequireOk(const T& result, const char* expression) 
 #define CHECK_GE(a, b) TASKFARM_CHECK_INTERNAL_REQUIRE(CompareGe(a, b, #a " >= " #b))
 #endif
 
+// CHECK where assert() is on: for what is done so often that looking would cost.
+#ifndef DCHECK
+#ifdef NDEBUG
+#define DCHECK(condition) CHECK(true || (condition))
+#else
+#define DCHECK(condition) CHECK(condition)
+#endif
+#endif
+
 #ifndef CHECK_OK
 #define CHECK_OK(result) TASKFARM_CHECK_INTERNAL_REQUIRE(RequireOk(result, #result))
 #endif

@@ -32,6 +32,7 @@ class FakeTaskQueue : public TaskQueue {
     return first;
   }
 
+  void ListIsWhole() override {}
   void Cancel(TaskId task) override {
     absl::MutexLock lock(&mutex_);
     cancelled_.push_back(task);

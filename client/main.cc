@@ -39,6 +39,7 @@ int RunAsMaster(Program& program, Farm& farm, const std::function<absl::Status(C
   }
   const absl::Status result = RunBody(farm, body);
   program.interrupts().Watch(nullptr);
+  if (result.ok()) farm.queue()->ListIsWhole();
   if (!result.ok()) program.Say(result.ToString());
   const int exit_status = result.ok() ? kExitOk : kExitTaskFailed;
   const absl::Status closed = farm.Close(exit_status);

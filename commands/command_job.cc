@@ -229,7 +229,7 @@ void CommandJob::Impl::ReadAndSubmit(TaskQueue& queue) {
     }
     ++bad_lines_;
   }
-  SubmitBatch(queue);
+  if (SubmitBatch(queue) && at_end_) queue.ListIsWhole();
 }
 
 // False if no more tasks are wanted.

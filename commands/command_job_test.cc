@@ -1,117 +1,23 @@
 #include "commands/command_job.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "absl/time/time.h"
-#include "commands/exit_status.h"
-#include "commands/fake_task_queue.h"
-#include "commands/interrupts.h"
-#include "commands/test_files.h"
-#include "gtest/gtest.h"
+#include "commands/command_job_test_base.h"
 #include "nlohmann/json.hpp"
-#include "transport/clock.h"
 
 namespace taskfarm {
 namespace {
-
-// What the fake farm makes of a command, which is the last argument: "echo TEXT", "err TEXT",
-// "bytes N", "exit N"; anything else leaves nothing behind.
-void RunFakeCommand(const TaskRequest& request, TaskReport& report) {
-  absl::string_view command = std::get<CommandWork>(request.work).argv.back();
-  int number = 0;
-  if (absl::ConsumePrefix(&command, "echo ")) {
-    report.command.standard_output = absl::Cord(absl::StrCat(command, "\n"));
-  } else if (absl::ConsumePrefix(&command, "err ")) {
-    report.command.standard_error = absl::Cord(absl::StrCat(command, "\n"));
-  } else if (absl::ConsumePrefix(&command, "bytes ") && absl::SimpleAtoi(command, &number)) {
-    report.command.standard_output = absl::Cord(std::string(number - 1, 'x') + "\n");
-  } else if (absl::ConsumePrefix(&command, "exit ") && absl::SimpleAtoi(command, &number)) {
-    report.command.exit_code = number;
-    report.outcome = Outcome::kFailed;
-    report.status = absl::UnknownError(absl::StrCat("exit code ", number));
-  }
-}
-
-std::vector<std::string> LinesOf(absl::string_view text) {
-  std::vector<std::string> lines = absl::StrSplit(text, '\n');
-  EXPECT_EQ(lines.back(), "");
-  lines.pop_back();
-  return lines;
-}
-
-// A job with all around it. The farm takes every task at once and ends the running ones in random
-// order.
-class CommandJobTest : public testing::Test {
- protected:
-  void SetUp() override {
-    interrupts_ = *Interrupts::Start();
-    UseFarm({});
-    options_.stdin_fd = in_.read_end();
-    options_.stdout_fd = out_.write_end();
-    options_.stderr_fd = err_.write_end();
-  }
-
-  absl::Status Prepare() {
-    auto job = CommandJob::Prepare(options_, &Clock::Real(), interrupts_.get());
-    if (!job.ok()) return job.status();
-    job_ = *std::move(job);
-    return absl::OkStatus();
-  }
-
-  void Start() {
-    const absl::Status prepared = Prepare();
-    ASSERT_TRUE(prepared.ok()) << prepared;
-    runner_ = std::thread([this] { exit_status_ = job_->Run(*farm_); });
-  }
-
-  // Waits for the job's end; then takes the outputs, if they were not collected by the test.
-  int Finish() {
-    runner_.join();
-    job_.reset();
-    return exit_status_;
-  }
-
-  // Runs it all with the outputs collected.
-  int RunJob() {
-    Collector out(out_), err(err_);
-    Start();
-    const int exit_status = Finish();
-    stdout_ = out.Finish();
-    stderr_ = err.Finish();
-    return exit_status;
-  }
-
-  void UseFarm(const FakeTaskQueue::Options& options) {
-    farm_ = std::make_unique<FakeTaskQueue>(options, RunFakeCommand);
-  }
-
-  void Interrupt() { kill(getpid(), SIGINT); }
-
-  std::unique_ptr<Interrupts> interrupts_;
-  std::unique_ptr<FakeTaskQueue> farm_;  // has a thread: after interrupts_
-  TestPipe in_, out_, err_;
-  CommandJobOptions options_;
-  std::unique_ptr<CommandJob> job_;
-  std::thread runner_;
-  int exit_status_ = -1;
-  std::string stdout_, stderr_;
-};
 
 TEST_F(CommandJobTest, RunsAFile) {
   options_.tasks = MakeTestFile("tasks.txt", "echo a\n# comment\nerr b\n\necho c\n");
@@ -289,8 +195,10 @@ TEST_F(CommandJobTest, StandardInputIsRunAsItComes) {
     WriteTo(in_.write_end(), absl::StrCat("echo ", i, "\n# comment\n"));
     EXPECT_EQ(out_.ReadUntil("\n"), absl::StrCat(i, "\n"));
   }
+  EXPECT_FALSE(farm_->list_is_whole());
   in_.CloseWriteEnd();
   EXPECT_EQ(Finish(), kExitOk);
+  EXPECT_TRUE(farm_->list_is_whole());
 }
 
 TEST_F(CommandJobTest, ResultsAreThereWhenIdle) {
@@ -417,150 +325,6 @@ TEST_F(CommandJobTest, NoProgressElsewhere) {
   options_.tasks = MakeTestFile("tasks.txt", "echo a\n");
   EXPECT_EQ(RunJob(), kExitOk);
   EXPECT_FALSE(absl::StrContains(stderr_, "\r"));
-}
-
-// ---- Ending early.
-
-TEST_F(CommandJobTest, FirstInterruptLetsRunningTasksFinish) {
-  std::string tasks;
-  for (int i = 0; i < 100; ++i) absl::StrAppend(&tasks, "echo ", i, "\n");
-  options_.tasks = MakeTestFile("tasks.txt", tasks);
-  options_.window.max_tasks = 20;
-  options_.results = TestPath("interrupted.jsonl");
-  UseFarm({.slots = 4, .hold = true});
-  Collector out(out_);
-  Start();
-  farm_->WaitForRunning(4);
-  Interrupt();
-  EXPECT_EQ(err_.ReadUntil("\n"),
-            "taskfarm: interrupted: waiting for 4 running tasks; again to cancel them\n");
-  farm_->Release();
-  const std::string rest = err_.ReadUntil("not started\n");
-  EXPECT_EQ(Finish(), kExitTaskFailed);
-  EXPECT_EQ(LinesOf(out.Finish()).size(), 4u);
-  EXPECT_EQ(farm_->drains(), std::vector<bool>{false});
-  EXPECT_EQ(LinesOf(ReadTestFile(options_.results)).size(), farm_->submitted());
-  EXPECT_TRUE(absl::StrContains(rest, " 4 ok, ")) << rest;
-  EXPECT_TRUE(absl::StrContains(
-      rest, absl::StrCat("taskfarm: ", 100 - farm_->submitted(), " tasks were not started")))
-      << rest;
-}
-
-TEST_F(CommandJobTest, SecondInterruptCancelsThem) {
-  options_.tasks = MakeTestFile("tasks.txt", "echo a\necho b\necho c\n");
-  options_.results = TestPath("cancelled.jsonl");
-  UseFarm({.slots = 2, .hold = true});
-  Collector out(out_);
-  Start();
-  farm_->WaitForRunning(2);
-  Interrupt();
-  err_.ReadUntil("again to cancel them\n");
-  Interrupt();
-  const std::string rest = err_.ReadUntil("3 tasks: 3 cancelled");
-  EXPECT_TRUE(absl::StartsWith(rest, "taskfarm: interrupted again: cancelling ")) << rest;
-  EXPECT_EQ(Finish(), kExitTaskFailed);
-  EXPECT_EQ(farm_->drains(), (std::vector<bool>{false, true}));
-  EXPECT_EQ(LinesOf(ReadTestFile(options_.results)).size(), 3u);
-}
-
-TEST_F(CommandJobTest, InterruptWhileStandardInputIsSilent) {
-  options_.tasks = "-";
-  Start();
-  WriteTo(in_.write_end(), "echo a\n");
-  out_.ReadUntil("a\n");
-  Interrupt();
-  EXPECT_EQ(Finish(), kExitTaskFailed);
-  EXPECT_TRUE(absl::StrContains(err_.ReadSome(), "taskfarm: the input was not read to its end\n"));
-}
-
-TEST_F(CommandJobTest, InterruptIsNoFailureIfAllIsRunning) {
-  options_.tasks = MakeTestFile("tasks.txt", "echo a\necho b\n");
-  UseFarm({.slots = 2, .hold = true});
-  Collector out(out_);
-  Start();
-  farm_->WaitForRunning(2);
-  Interrupt();
-  err_.ReadUntil("again to cancel them\n");
-  farm_->Release();
-  EXPECT_EQ(Finish(), kExitOk);
-  EXPECT_EQ(LinesOf(out.Finish()).size(), 2u);
-}
-
-TEST_F(CommandJobTest, InterruptBeforeTheFarmIsUp) {
-  options_.tasks = MakeTestFile("tasks.txt", "echo a\necho b\n");
-  ASSERT_TRUE(Prepare().ok());
-  Interrupt();
-  while (interrupts_->count() == 0) std::this_thread::yield();
-  EXPECT_EQ(job_->Run(*farm_), kExitTaskFailed);
-  EXPECT_EQ(farm_->submitted(), 0u);
-  EXPECT_TRUE(absl::StrContains(err_.ReadSome(), "taskfarm: 2 tasks were not started\n"));
-}
-
-TEST_F(CommandJobTest, InterruptWhileWorkersAreWaitedFor) {
-  options_.tasks = MakeTestFile("tasks.txt", "echo a\n");
-  options_.min_workers = 2;
-  Start();
-  Interrupt();
-  EXPECT_EQ(Finish(), kExitTaskFailed);
-  EXPECT_EQ(farm_->submitted(), 0u);
-}
-
-TEST_F(CommandJobTest, FarmFailsWhileWorkersAreWaitedFor) {
-  options_.tasks = MakeTestFile("tasks.txt", "echo a\n");
-  options_.min_workers = 2;
-  Start();
-  farm_->Fail(absl::UnavailableError("the network is gone"));
-  EXPECT_EQ(Finish(), kExitFarmFailed);
-  EXPECT_TRUE(absl::StartsWith(err_.ReadSome(), "taskfarm: the network is gone\n"));
-}
-
-TEST_F(CommandJobTest, InterruptBeforeTheCheck) {
-  options_.tasks = MakeTestFile("tasks.txt", "echo a\necho b\n");
-  Interrupt();
-  while (interrupts_->count() == 0) std::this_thread::yield();
-  const absl::Status prepared = Prepare();
-  EXPECT_EQ(prepared.message(), options_.tasks + ": interrupted");
-  EXPECT_EQ(PrepareExitStatus(prepared), kExitTaskFailed);
-}
-
-TEST_F(CommandJobTest, SecondInterruptLeavesAReaderThatDoesNotRead) {
-  std::string tasks;
-  for (int i = 0; i < 100; ++i) absl::StrAppend(&tasks, "bytes 10000\n");
-  options_.tasks = MakeTestFile("tasks.txt", tasks);
-  Collector err(err_);
-  Start();
-  farm_->WaitForCompleted(100);
-  Interrupt();
-  Interrupt();
-  // Two signals at once may be one.
-  while (farm_->drains().size() < 2) Interrupt();
-  EXPECT_EQ(Finish(), kExitFarmFailed);
-  stderr_ = err.Finish();
-  EXPECT_TRUE(absl::StrContains(
-      stderr_, "standard output: cannot be written: given up, as nothing reads it"))
-      << stderr_;
-}
-
-TEST_F(CommandJobTest, FailedFarm) {
-  options_.tasks = "-";
-  UseFarm({.slots = 1, .hold = true});
-  Collector out(out_), err(err_);
-  Start();
-  WriteTo(in_.write_end(), "echo a\necho b\n");
-  farm_->WaitForRunning(1);
-  farm_->Fail(absl::UnavailableError("the network is gone"));
-  EXPECT_EQ(Finish(), kExitFarmFailed);
-  stderr_ = err.Finish();
-  EXPECT_TRUE(absl::StrContains(stderr_, "2 tasks: 2 lost")) << stderr_;
-}
-
-TEST_F(CommandJobTest, FarmThatHasFailedBefore) {
-  options_.tasks = MakeTestFile("tasks.txt", "echo a\n");
-  farm_->Fail(absl::UnavailableError("the network is gone"));
-  EXPECT_EQ(RunJob(), kExitFarmFailed);
-  EXPECT_TRUE(absl::StartsWith(stderr_, "taskfarm: the network is gone\ntaskfarm: 0 tasks"))
-      << stderr_;
-  EXPECT_TRUE(absl::EndsWith(stderr_, "taskfarm: 1 task was not started\n")) << stderr_;
 }
 
 }  // namespace

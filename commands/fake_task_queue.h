@@ -1,6 +1,7 @@
 #ifndef TASKFARM_COMMANDS_FAKE_TASK_QUEUE_H_
 #define TASKFARM_COMMANDS_FAKE_TASK_QUEUE_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -40,12 +41,14 @@ class FakeTaskQueue : public TaskQueue {
 
   absl::StatusOr<TaskId> Submit(std::vector<TaskRequest>&& batch,
                                 std::shared_ptr<ReportSink> sink) override;
+  void ListIsWhole() override { list_is_whole_ = true; }
   void Cancel(TaskId task) override;
   void Drain(bool cancel_running) override;
   absl::Status WaitForWorkers(int count, absl::Duration timeout) override;
   FarmStatus Status() const override;
 
   void Release();
+  bool list_is_whole() const { return list_is_whole_; }
 
   // The farm fails: every task ends as lost, and Submit() says why.
   void Fail(const absl::Status& why);
@@ -86,6 +89,7 @@ class FakeTaskQueue : public TaskQueue {
   std::vector<bool> drains_;
   uint64_t submitted_ = 0;
   uint64_t completed_ = 0;
+  std::atomic<bool> list_is_whole_ = false;
   std::thread thread_;
 };
 

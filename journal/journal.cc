@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/btree_set.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr uint64_t kMaxOffset = (uint64_t{1} << 48) - 1;
 constexpr size_t kMaxPlacesNamed = 5;
+constexpr size_t kMaxListBytes = size_t{1} << 20;  // of names and keys in one record, about
 
 std::optional<uint64_t> ReadIncarnation(absl::string_view payload) {
   journal::MasterStarted started;
@@ -23,8 +25,15 @@ std::optional<uint64_t> ReadIncarnation(absl::string_view payload) {
 }
 
 bool MakesSense(const SoundRecord& record) {
-  if (record.type == RecordType::kMasterStarted) return ReadIncarnation(record.payload).has_value();
-  return SummarizeResult(record.payload).ok();
+  switch (record.type) {
+    case RecordType::kMasterStarted:
+      return ReadIncarnation(record.payload).has_value();
+    case RecordType::kResult:
+      return SummarizeResult(record.payload).ok();
+    case RecordType::kSubmittedTasks:
+      return DecodeSubmittedTasks(record.payload).ok();
+  }
+  return false;
 }
 
 absl::Cord EncodeStart(const JournalOptions& options, uint64_t incarnation) {
@@ -57,6 +66,11 @@ absl::Status CreateJournal(Disk& disk, absl::string_view run_id) {
 absl::Status InFile(const Disk& disk, const absl::Status& status) {
   return absl::Status(status.code(),
                       absl::StrCat(disk.PathOf(kJournalFile), " ", status.message()));
+}
+
+absl::Status Changed(const Disk& disk, uint64_t offset) {
+  return absl::DataLossError(
+      absl::StrCat(disk.PathOf(kJournalFile), " has changed at byte ", offset));
 }
 
 absl::Status Damaged(const Disk& disk, absl::string_view what) {
@@ -200,6 +214,8 @@ absl::Status Journal::Load(const JournalOptions& options) {
 
 absl::StatusOr<ScanResult> Journal::Scan() {
   index_.clear();
+  listed_.clear();
+  had_whole_list_ = false;
   unseen_ = 0;
   incarnation_ = 0;
   const absl::StatusOr<uint64_t> size = disk_->Size(kJournalFile);
@@ -207,21 +223,39 @@ absl::StatusOr<ScanResult> Journal::Scan() {
   if (*size > kMaxOffset) {
     return absl::OutOfRangeError(absl::StrCat(disk_->PathOf(kJournalFile), " is too large"));
   }
-  const auto visit = [this](const SoundRecord& record) {
-    if (record.type == RecordType::kMasterStarted) {
-      const std::optional<uint64_t> incarnation = ReadIncarnation(record.payload);
-      incarnation_ = std::max(incarnation_, incarnation.value_or(0));
-      return incarnation.has_value();
-    }
-    const absl::StatusOr<ResultSummary> summary = SummarizeResult(record.payload);
-    if (summary.ok()) Index(*summary, record.offset, false);
-    return summary.ok();
-  };
-  return ScanRecords(*disk_, kJournalFile, run_id_, *size, visit, believes_all_);
+  const auto visit = [this](const SoundRecord& record) { return IndexRecord(record); };
+  absl::StatusOr<ScanResult> scan =
+      ScanRecords(*disk_, kJournalFile, run_id_, *size, visit, believes_all_);
+  has_whole_list_ = had_whole_list_;
+  return scan;
+}
+
+// False: its contents make no sense.
+bool Journal::IndexRecord(const SoundRecord& record) {
+  if (record.type == RecordType::kSubmittedTasks) return IndexList(record);
+  if (record.type == RecordType::kMasterStarted) {
+    const std::optional<uint64_t> incarnation = ReadIncarnation(record.payload);
+    incarnation_ = std::max(incarnation_, incarnation.value_or(0));
+    return incarnation.has_value();
+  }
+  const absl::StatusOr<ResultSummary> summary = SummarizeResult(record.payload);
+  if (summary.ok()) Index(*summary, record.offset, false);
+  return summary.ok();
+}
+
+bool Journal::IndexList(const SoundRecord& record) {
+  const absl::StatusOr<SubmittedTasks> list = DecodeSubmittedTasks(record.payload);
+  if (!list.ok()) return false;
+  for (const SubmittedTasks::Task& task : list->tasks) {
+    if (!index_.contains(task.key)) listed_[task.key] = record.offset;
+  }
+  had_whole_list_ |= list->is_whole;
+  return true;
 }
 
 void Journal::Index(const ResultSummary& summary, uint64_t offset, bool by_this_master) {
   CHECK_LE(offset, kMaxOffset);
+  listed_.erase(summary.key);
   const auto [place, is_new] = index_.try_emplace(summary.key);
   Entry& entry = place->second;
   CHECK(!by_this_master || is_new || !entry.appended) << "a key is appended twice";
@@ -267,9 +301,8 @@ absl::StatusOr<JournalledResult> Journal::Read(const TaskKey& key) const {
   return ReadAt(key, place->second.offset);
 }
 
-absl::StatusOr<JournalledResult> Journal::ReadAt(const TaskKey& key, uint64_t offset) const {
-  const absl::Status changed = absl::DataLossError(
-      absl::StrCat(disk_->PathOf(kJournalFile), " has changed at byte ", offset));
+absl::StatusOr<absl::Cord> Journal::ReadPayload(RecordType type, uint64_t offset) const {
+  const absl::Status changed = Changed(*disk_, offset);
   const absl::StatusOr<absl::Cord> head = log_->Read(offset, kRecordPrefixBytes);
   if (!head.ok()) return absl::IsOutOfRange(head.status()) ? changed : head.status();
   const RecordPrefix prefix = DecodeRecordPrefix(std::string(*head));
@@ -277,17 +310,42 @@ absl::StatusOr<JournalledResult> Journal::ReadAt(const TaskKey& key, uint64_t of
   const absl::StatusOr<absl::Cord> record =
       log_->Read(offset, static_cast<size_t>(prefix.record_bytes()));
   if (!record.ok()) return absl::IsOutOfRange(record.status()) ? changed : record.status();
-  if (prefix.type != static_cast<uint8_t>(RecordType::kResult) ||
+  if (prefix.type != static_cast<uint8_t>(type) ||
       (!believes_all_ && !HasRightCrc(seed_, *record))) {
     return changed;
   }
-  absl::StatusOr<JournalledResult> result =
-      DecodeResult(record->Subcord(kRecordPrefixBytes, static_cast<size_t>(prefix.payload_bytes)));
-  if (!result.ok() || !(result->key == key)) return changed;
+  return record->Subcord(kRecordPrefixBytes, static_cast<size_t>(prefix.payload_bytes));
+}
+
+absl::StatusOr<JournalledResult> Journal::ReadAt(const TaskKey& key, uint64_t offset) const {
+  const absl::StatusOr<absl::Cord> payload = ReadPayload(RecordType::kResult, offset);
+  if (!payload.ok()) return payload.status();
+  absl::StatusOr<JournalledResult> result = DecodeResult(*payload);
+  if (!result.ok() || !(result->key == key)) return Changed(*disk_, offset);
   return result;
 }
 
+bool Journal::List(const TaskKey& key, absl::string_view name) {
+  const bool known = index_.contains(key) || listed_.contains(key);
+  MarkSeen(key);
+  if (known) return true;
+  listing_.tasks.push_back({key, std::string(name)});
+  listing_bytes_ += sizeof(TaskKey) + name.size();
+  if (listing_bytes_ >= kMaxListBytes) FlushList(/*is_whole=*/false);
+  return false;
+}
+
+void Journal::FlushList(bool is_whole) {
+  listing_.is_whole = is_whole && !has_whole_list_;
+  has_whole_list_ |= is_whole;
+  if (listing_.empty()) return;
+  AppendRecord(RecordType::kSubmittedTasks, EncodeSubmittedTasks(listing_));
+  listing_ = SubmittedTasks();
+  listing_bytes_ = 0;
+}
+
 void Journal::MarkSeen(const TaskKey& key) {
+  listed_.erase(key);
   const auto place = index_.find(key);
   if (place == index_.end() || place->second.seen) return;
   place->second.seen = true;
@@ -310,7 +368,25 @@ absl::Status Journal::ForEachUnseen(
   for (const auto& [offset, key] : unseen) {
     const absl::StatusOr<JournalledResult> result = ReadAt(key, offset);
     if (!result.ok()) return result.status();
-    if (!visit(key, result->name)) break;
+    if (!visit(key, result->name)) return absl::OkStatus();
+  }
+  return ForEachListed(visit);
+}
+
+absl::Status Journal::ForEachListed(
+    absl::FunctionRef<bool(const TaskKey& key, absl::string_view name)> visit) const {
+  absl::btree_set<uint64_t> offsets;
+  for (const auto& [key, offset] : listed_) offsets.insert(offset);
+  for (const uint64_t offset : offsets) {
+    const absl::StatusOr<absl::Cord> payload = ReadPayload(RecordType::kSubmittedTasks, offset);
+    if (!payload.ok()) return payload.status();
+    const absl::StatusOr<SubmittedTasks> list = DecodeSubmittedTasks(std::string(*payload));
+    if (!list.ok()) return Changed(*disk_, offset);
+    for (const SubmittedTasks::Task& task : list->tasks) {
+      const auto found = listed_.find(task.key);
+      if (found == listed_.end() || found->second != offset) continue;
+      if (!visit(task.key, task.name)) return absl::OkStatus();
+    }
   }
   return absl::OkStatus();
 }

@@ -22,6 +22,7 @@
 #include "journal/journalled_result.h"
 #include "journal/record.h"
 #include "journal/recovery.h"
+#include "journal/submitted_tasks.h"
 #include "protocol/ids.h"
 
 namespace taskfarm {
@@ -57,8 +58,9 @@ struct RecoveryReport {
   std::vector<std::string> lines;  // for a person: whatever is out of the ordinary
 };
 
-// Which tasks of a job have finished, and how, in a file that survives its masters. Used by one
-// thread (LogFile brings its own). Memory: about 60 bytes a task, names and results stay on disk.
+// Which tasks a job has, which have finished, and how, in a file that survives its masters. Used by
+// one thread (LogFile brings its own). Memory: about 60 bytes a task that has finished or that an
+// earlier run has listed; names and results stay on disk.
 class Journal {
  public:
   // Opens the journal in `disk`, or begins one, and records that a master has started.
@@ -109,11 +111,23 @@ class Journal {
   // The task belongs to this run. Append() says so by itself; unknown keys are ignored.
   void MarkSeen(const TaskKey& key);
 
-  // Tasks with a result that are not marked so.
-  uint64_t unseen() const { return unseen_; }
+  // MarkSeen() of a task that people know by `name`. Returns whether it was known before; if not,
+  // it goes onto the list, which FlushList() records.
+  bool List(const TaskKey& key, absl::string_view name);
 
-  // Reads those back, in the order of their records, until `visit` returns false; waits for the
-  // disk.
+  // Records what List() has put onto the list and, with `is_whole`, that it has all tasks of this
+  // run now. Nothing if there is nothing to record.
+  void FlushList(bool is_whole);
+
+  // Whether a run before this one has had all of its tasks on the list: whatever List() does not
+  // know is new in this one.
+  bool had_whole_list() const { return had_whole_list_; }
+
+  // Tasks with a result, or on the list of an earlier run, that are not marked as seen.
+  uint64_t unseen() const { return unseen_ + listed_.size(); }
+
+  // Reads those back, first those with a result and then the others, each in the order of their
+  // records, until `visit` returns false; waits for the disk.
   absl::Status ForEachUnseen(
       absl::FunctionRef<bool(const TaskKey& key, absl::string_view name)> visit) const;
 
@@ -132,7 +146,12 @@ class Journal {
   absl::Status Load(const JournalOptions& options);
   absl::StatusOr<ScanResult> Scan();
   uint64_t AppendRecord(RecordType type, const absl::Cord& payload);
+  absl::Status ForEachListed(
+      absl::FunctionRef<bool(const TaskKey& key, absl::string_view name)> visit) const;
+  absl::StatusOr<absl::Cord> ReadPayload(RecordType type, uint64_t offset) const;
   absl::StatusOr<JournalledResult> ReadAt(const TaskKey& key, uint64_t offset) const;
+  bool IndexRecord(const SoundRecord& record);
+  bool IndexList(const SoundRecord& record);
   void Index(const ResultSummary& summary, uint64_t offset, bool by_this_master);
 
   const std::unique_ptr<Disk> disk_;
@@ -146,6 +165,12 @@ class Journal {
   uint64_t last_number_ = 0;  // of the records
   uint64_t unseen_ = 0;
   absl::flat_hash_map<TaskKey, Entry> index_;
+  // Neither ended nor seen in this run: the record that lists it.
+  absl::flat_hash_map<TaskKey, uint64_t> listed_;
+  SubmittedTasks listing_;  // what FlushList() records
+  size_t listing_bytes_ = 0;
+  bool had_whole_list_ = false;
+  bool has_whole_list_ = false;  // or this one has
 
   // Where the last records end, up to last_number_; those known to be durable are dropped.
   mutable std::deque<uint64_t> waiting_ends_;

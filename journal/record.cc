@@ -93,8 +93,8 @@ absl::Cord EncodeRecord(uint32_t seed, RecordType type, uint64_t number,
 
 bool RecordPrefix::IsPossible() const {
   return payload_bytes <= kMaxRecordPayloadBytes &&
-         (type == static_cast<uint8_t>(RecordType::kMasterStarted) ||
-          type == static_cast<uint8_t>(RecordType::kResult));
+         type >= static_cast<uint8_t>(RecordType::kMasterStarted) &&
+         type <= static_cast<uint8_t>(RecordType::kSubmittedTasks);
 }
 
 RecordPrefix DecodeRecordPrefix(absl::string_view bytes) {

@@ -45,6 +45,7 @@ bool IsCutHeader(absl::string_view bytes);
 enum class RecordType : uint8_t {
   kMasterStarted = 1,
   kResult = 2,
+  kSubmittedTasks = 3,
 };
 
 // What the CRC of every record of a journal begins with: a record of another journal (in the output

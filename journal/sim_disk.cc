@@ -294,7 +294,8 @@ void SimDisk::CrashMachine() {
 }
 
 void SimDisk::LoseTail(File& file) {
-  constexpr DiskFault kFates[] = {DiskFault::kTailLost, DiskFault::kTailTorn,
+  // Torn twice: that is the one to be feared.
+  constexpr DiskFault kFates[] = {DiskFault::kTailLost, DiskFault::kTailTorn, DiskFault::kTailTorn,
                                   DiskFault::kTailZeroed, DiskFault::kTailKept};
   const DiskFault fate = kFates[random_.Below(std::size(kFates))];
   Count(fate);

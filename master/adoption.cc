@@ -43,7 +43,15 @@ void Master::AdoptHeld(Session& session, const protocol::Hello& hello) {
   for (const protocol::HeldTask& held : hello.held()) {
     const std::pair<TaskId, Attempt> ref(TaskId{held.id()}, Attempt{held.attempt()});
     if (same_run && IsOfThisRun(ref.first)) {
-      Step(TaskAdopted{session.worker, TaskId{held.id() - first_number_}, ref.second,
+      const TaskId task{held.id() - first_number_};
+      const WorkerId holder = scheduler_.LastHolderOf(task);
+      if (holder != WorkerId{0} && !IsOfSameIdentity(session, holder)) {
+        RefuseClaim(session, task);
+        session.cancels.push_back(ref);
+        MarkDue(session);
+        continue;
+      }
+      Step(TaskAdopted{session.worker, task, ref.second,
                        /*of_earlier_run=*/hello.previous_epoch() != options_.epoch});
     } else if (same_job) {
       AdoptByKey(session, ref, TaskKey{held.key_high(), held.key_low()});
@@ -56,6 +64,7 @@ void Master::AdoptHeld(Session& session, const protocol::Hello& hello) {
 
 // A task that the worker was given in an earlier run of the job.
 void Master::AdoptByKey(Session& session, std::pair<TaskId, Attempt> ref, const TaskKey& key) {
+  if (session.adopted.contains(ref)) return;  // said twice: the first counts
   if (const std::optional<TaskId> task = journal_->Find(key)) {
     session.adopted[ref] = {.task = *task, .attempt = Attempt{1}, .key = key};
     Step(TaskAdopted{session.worker, *task, Attempt{1}, /*of_earlier_run=*/true});

@@ -181,6 +181,53 @@ TEST_F(JournalTest, AChangedTaskRunsAgainAndIsNamed) {
   EXPECT_THAT(Reported(), ElementsAre(0)) << "its last result counts";
 }
 
+TEST_F(JournalTest, ATaskIsNewOnlyWhereAnEarlierRunHadAllOfItsTasks) {
+  auto worker = Join();
+  Submit(1);
+  Sync();
+  Restart();
+  log_.clear();
+  Submit(2);
+  EXPECT_THAT(log_, IsEmpty()) << "the run before was cut short: 2 may have been in it";
+  inbox_->ListIsWhole();
+  Tick();
+  Sync();
+  Restart();
+  log_.clear();
+  Submit(3);
+  EXPECT_THAT(log_, ElementsAre("task \"3\" is new: no earlier run of this job had it"));
+}
+
+TEST_F(JournalTest, OfManyNewTasksTheFirstAreNamedAndAllCounted) {
+  Submit(1);
+  inbox_->ListIsWhole();
+  Tick();
+  Sync();
+  Restart();
+  log_.clear();
+  Submit(31);
+  inbox_->ListIsWhole();
+  Tick();
+  ASSERT_EQ(log_.size(), 11);
+  EXPECT_EQ(log_.back(), "in all 30 tasks are new and 0 have changed");
+}
+
+TEST_F(JournalTest, ATaskThatIsGoneBeforeItEndedIsKnownByItsName) {
+  Submit(2);
+  Sync();
+  Restart();
+  Submit(1);
+  EXPECT_EQ(journal_->unseen(), 1);
+  std::vector<std::string> names;
+  ASSERT_TRUE(journal_
+                  ->ForEachUnseen([&names](const TaskKey&, absl::string_view name) {
+                    names.emplace_back(name);
+                    return true;
+                  })
+                  .ok());
+  EXPECT_THAT(names, ElementsAre("2"));
+}
+
 // What the worker was told of a task, for its next Hello.
 Held HeldFrom(ScriptedWorker& worker) {
   const std::optional<Envelope> assign = worker.Hear();
@@ -237,6 +284,19 @@ TEST_F(JournalTest, AClaimEndsWithItsSession) {
   auto other = Join();
   Submit(1);
   EXPECT_THAT(HearAll(*other), ElementsAre(absl::StrCat("assign ", base_ + 1, "#1")));
+}
+
+// A claim that outlived its session would later be settled with a worker that is gone.
+TEST_F(JournalTest, OneNumberUnderTwoKeysIsOneClaim) {
+  const TaskKey key{1, 1};
+  const TaskKey other{1, 2};
+  const std::string run_id = journal_->run_id();
+  auto liar = Join(HelloHolding({{1, 1, key}, {1, 1, other}}, kEpoch + 1, run_id));
+  EXPECT_THAT(HearAll(*liar), IsEmpty());
+  liar->Leave();
+  Tick();
+  auto worker = Join(HelloHolding({{1, 1, key}, {2, 1, other}}, kEpoch + 1, run_id));
+  EXPECT_THAT(HearAll(*worker), IsEmpty()) << "no claim is in its way";
 }
 
 TEST_F(JournalTest, TwoThatHoldTheSameAreNotBothBelieved) {

@@ -1,5 +1,7 @@
 #include "master/job_journal.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
@@ -22,6 +24,13 @@ std::string CommandName(const CommandWork& command) {
   const bool shell = argv.size() == 3 && argv[0] == "/bin/sh" && argv[1] == "-c";
   if (shell) return argv[2].substr(0, kMaxNameBytesKept);
   return absl::StrJoin(command.argv, " ").substr(0, kMaxNameBytesKept);
+}
+
+// What people know the task by; a call of a function without an id has no name of its own.
+std::string NameOf(const TaskRequest& request) {
+  if (!request.options.id.empty()) return request.options.id;
+  const auto* command = std::get_if<CommandWork>(&request.work);
+  return command != nullptr ? CommandName(*command) : "a call without an id";
 }
 
 }  // namespace
@@ -52,7 +61,7 @@ std::optional<TaskReport> JobJournal::Submit(TaskId task, const TaskRequest& req
 std::optional<TaskReport> JobJournal::Ended(const TaskIdentity& identity,
                                             const TaskRequest& request) {
   const std::optional<Journal::Found> found = journal_->Lookup(identity.who);
-  journal_->MarkSeen(identity.who);
+  const bool is_new = !journal_->List(identity.who, NameOf(request));
   journal_->MarkSeen(identity.both);
   TaskKey key = identity.who;
   const bool same =
@@ -60,9 +69,10 @@ std::optional<TaskReport> JobJournal::Ended(const TaskIdentity& identity,
   if (!same) {
     key = identity.both;  // of RecordEarly()
     if (!journal_->Lookup(key).has_value()) {
+      if (is_new && journal_->had_whole_list()) SayIsNew(request);
       if (!found.has_value()) return std::nullopt;
       if (++changed_ <= kMaxNamesLogged) {
-        log_(absl::StrCat("task \"", request.options.id,
+        log_(absl::StrCat("task \"", NameOf(request),
                           "\" is not what it was in an earlier run of this job: it runs again"));
       }
       return std::nullopt;
@@ -75,6 +85,18 @@ std::optional<TaskReport> JobJournal::Ended(const TaskIdentity& identity,
   }
   result->report.from_journal = !early_.contains(key);
   return std::move(result->report);
+}
+
+void JobJournal::SayIsNew(const TaskRequest& request) {
+  if (++added_ > kMaxNamesLogged) return;
+  log_(absl::StrCat("task \"", NameOf(request), "\" is new: no earlier run of this job had it"));
+}
+
+void JobJournal::ListSubmitted(bool is_whole) {
+  journal_->FlushList(is_whole);
+  if (is_whole && std::max(added_, changed_) > kMaxNamesLogged) {
+    log_(absl::StrCat("in all ", added_, " tasks are new and ", changed_, " have changed"));
+  }
 }
 
 TaskKey JobJournal::KeyOf(TaskId task) const {

@@ -40,6 +40,9 @@ class JobJournal {
   // as unfinished until Record(). Sets `key` to what the task is known by on its way.
   std::optional<TaskReport> Submit(TaskId task, const TaskRequest& request, TaskKey& key);
 
+  // Records which tasks have been submitted since the last call; `is_whole`: the job has no others.
+  void ListSubmitted(bool is_whole);
+
   // What travels with an unfinished task; none with a copy of one.
   TaskKey KeyOf(TaskId task) const;
 
@@ -95,6 +98,7 @@ class JobJournal {
   };
 
   std::optional<TaskReport> Ended(const TaskIdentity& identity, const TaskRequest& request);
+  void SayIsNew(const TaskRequest& request);
 
   Journal* const journal_;
   const std::vector<std::string> signatures_;
@@ -108,6 +112,7 @@ class JobJournal {
   std::deque<HeldBack> held_back_;
   uint64_t last_record_ = 0;
   uint64_t changed_ = 0;  // tasks that were other ones in an earlier run
+  uint64_t added_ = 0;    // tasks that no earlier run had, where that can be told
   bool full_ = false;
 };
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxEventsPerTurn = 1024;
 
+constexpr double kHelloCost = 10;  // of a ChatterBudget
 constexpr uint64_t kRuns = uint64_t{1} << (63 - kTaskNumberBits);
 
 }  // namespace
@@ -73,9 +74,8 @@ absl::Time Master::NextDeadline() const {
 
 void Master::OnEvent(TransportEvent& event) {
   if (auto* up = std::get_if<PeerUp>(&event)) {
-    auto session = std::make_unique<Session>();
-    session->peer = up->peer;
-    sessions_[up->peer] = std::move(session);
+    sessions_[up->peer] = std::make_unique<Session>(up->peer, std::move(up->identity), now_,
+                                                    options_.heartbeat_interval);
     return;
   }
   if (auto* down = std::get_if<PeerDown>(&event)) {
@@ -102,6 +102,7 @@ void Master::OnEvent(TransportEvent& event) {
 }
 
 void Master::OnMessage(Session& session, const Message& message) {
+  if (session.refused) return;
   arena_.Reset();
   const absl::StatusOr<protocol::Envelope*> decoded = DecodeEnvelope(message, arena_);
   if (!decoded.ok()) {
@@ -111,6 +112,7 @@ void Master::OnMessage(Session& session, const Message& message) {
     return;
   }
   const protocol::Envelope& envelope = **decoded;
+  if (!Accounts(session, envelope)) return;
   if (envelope.body_case() == protocol::Envelope::kHello) {
     OnHello(session, envelope);
     return;
@@ -139,6 +141,25 @@ void Master::OnMessage(Session& session, const Message& message) {
   }
 }
 
+// Whether the worker owes this answer, or may say this unasked. If not, it has been refused.
+bool Master::Accounts(Session& session, const protocol::Envelope& envelope) {
+  uint64_t answers = 0;
+  if (envelope.epoch() == options_.epoch && session.phase == Session::Phase::kOpen) {
+    const protocol::Recalled& recalled = envelope.recalled();
+    answers = envelope.result().results_size() + recalled.tasks_size() +
+              (recalled.recall_id() != 0 ? 1 : 0);
+  }
+  if (answers > session.answers_owed) {
+    Reject(session, protocol::Reject::MALFORMED, "it answers what it was not asked");
+    return false;
+  }
+  session.answers_owed -= answers;
+  const double cost = envelope.has_hello() ? kHelloCost : 1;
+  if (answers > 0 || session.chatter.Spend(now_, cost)) return true;
+  Reject(session, protocol::Reject::MALFORMED, "it says too much");
+  return false;
+}
+
 void Master::OnResult(Session& session, const protocol::Result& result, const Message& message) {
   const bool open = session.phase == Session::Phase::kOpen;
   if (open && result.sequence() != session.last_result + 1) {
@@ -160,9 +181,11 @@ void Master::OnResult(Session& session, const protocol::Result& result, const Me
     finished.task = task;
     finished.attempt = attempt;
     finished_ = &finished;
+    const uint64_t stale = scheduler_.stats().stale_results;
     Step(TaskFinished{session.worker, finished.task, finished.attempt, finished.outcome,
                       finished.started - finished.queued, finished.ended - finished.started});
     finished_ = nullptr;
+    if (open && scheduler_.stats().stale_results != stale) CheckHolder(session, task);
   }
   if (!open) return;
   session.last_result = result.sequence();
@@ -194,6 +217,7 @@ void Master::OnInbox() {
       task = TaskId{Value(task) + 1};
     }
   }
+  if (journal_ != nullptr) journal_->ListSubmitted(contents_.list_is_whole);
   for (const TaskId task : contents_.cancels) Step(TaskCancelled{task});
   if (contents_.drain || contents_.close) {
     Step(JobDrained{contents_.cancel_running || contents_.close});
@@ -393,6 +417,7 @@ void Master::PublishStatus() {
   status.workers_lost = stats.workers_lost;
   status.lost_attempts = stats.lost_attempts;
   status.stale_results = stats.stale_results;
+  status.refused_claims = refused_claims_;
   inbox_->Publish(status);
 }
 

@@ -24,6 +24,7 @@
 #include "master/speculation.h"
 #include "master/task_inbox.h"
 #include "master/task_store.h"
+#include "master/worker_identities.h"
 #include "protocol/taskfarm.pb.h"
 #include "transport/clock.h"
 #include "transport/transport.h"
@@ -82,6 +83,7 @@ class Master {
   void OnEvent(TransportEvent& event);
   void OnMessage(Session& session, const Message& message);
   void OnHello(Session& session, const protocol::Envelope& envelope);
+  bool Accounts(Session& session, const protocol::Envelope& envelope);
   void OnResult(Session& session, const protocol::Result& result, const Message& message);
   void OnRecalled(Session& session, const protocol::Recalled& recalled);
   void OnGoodbye(Session& session, const protocol::Goodbye& goodbye);
@@ -94,6 +96,11 @@ class Master {
   void Copy(TaskId task);
   void EndCopy(const CompleteTask& done, std::optional<TaskId> original);
   static uint64_t KindOf(const TaskStore::Record& record);
+
+  // Who may say something of a task.
+  bool IsOfSameIdentity(const Session& session, WorkerId holder) const;
+  void CheckHolder(Session& session, TaskId task);
+  void RefuseClaim(Session& session, TaskId task);
 
   // What a worker still holds of an earlier session.
   void AdoptHeld(Session& session, const protocol::Hello& hello);
@@ -169,8 +176,10 @@ class Master {
 
   absl::btree_map<PeerId, std::unique_ptr<Session>> sessions_;
   absl::flat_hash_map<WorkerId, Session*> workers_;  // open sessions
-  uint64_t reopened_ = 0;                            // sessions beyond the first of their peer
-  std::vector<PeerId> due_;                          // sessions with something to send
+  WorkerIdentities identities_;
+  uint64_t refused_claims_ = 0;  // of tasks that are another identity's
+  uint64_t reopened_ = 0;        // sessions beyond the first of their peer
+  std::vector<PeerId> due_;      // sessions with something to send
 
   // The result being handled, for the CompleteTask that may come out of it.
   FinishedWork* finished_ = nullptr;

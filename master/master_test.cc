@@ -7,11 +7,14 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "master/master_test_base.h"
 
 namespace taskfarm {
 namespace {
+
+using ::testing::HasSubstr;
 
 using MasterTest = MasterTestBase;
 
@@ -104,15 +107,63 @@ TEST_F(MasterTest, DropsMessagesOfAnotherEpoch) {
 }
 
 TEST_F(MasterTest, CountsResultsThatNobodyWaitsFor) {
+  for (const auto& [task, attempt] : {std::pair(1, 2), {99, 1}, {2, 1}}) {
+    auto worker = Join();
+    Submit(2);
+    worker->SayResult(1, {static_cast<uint64_t>(task)}, attempt);
+    worker->SayResult(2, {1});
+    Tick();
+    EXPECT_EQ(reports_->all.size(), task == 2 ? 2u : 1u);
+    EXPECT_EQ(master_->stats().stale_results, task == 2 ? 0u : 1u);
+    Start();
+    reports_->all.clear();
+  }
+}
+
+TEST_F(MasterTest, WhoAnswersWhatItWasNotAskedIsRefused) {
   auto worker = Join();
   Submit(1);
-  worker->SayResult(1, {1}, /*attempt=*/2);
-  worker->SayResult(2, {99});
-  worker->SayResult(3, {1});
-  worker->SayResult(4, {1});
+  worker->SayResult(1, {1});
+  worker->SayResult(2, {1});
+  worker->SayHello();
   Tick();
-  EXPECT_EQ(reports_->all.size(), 1u);
-  EXPECT_EQ(master_->stats().stale_results, 3u);
+  EXPECT_EQ(reports_->all.size(), 1u) << "what it owed counts";
+  EXPECT_EQ(master_->stats().stale_results, 0u);
+  EXPECT_EQ(master_->stats().workers, 0u) << "and then it is out for good";
+  EXPECT_THAT(log_.back(), HasSubstr("lost: it answers what it was not asked"));
+}
+
+TEST_F(MasterTest, WhoGivesBackWhatItWasNotGivenIsRefused) {
+  auto worker = Join();
+  Envelope envelope;
+  envelope.mutable_recalled()->set_recall_id(1);
+  worker->Say(envelope);
+  Tick();
+  EXPECT_EQ(master_->stats().workers, 0u);
+}
+
+TEST_F(MasterTest, WhoSaysTooMuchIsRefused) {
+  auto worker = Join();
+  Envelope envelope;
+  envelope.mutable_heartbeat()->set_sent_ns(1);
+  for (int i = 0; i < 2000 && master_->stats().workers == 1; ++i) {
+    worker->Say(envelope);
+    Tick();
+    worker->Hear();
+  }
+  EXPECT_EQ(master_->stats().workers, 0u);
+  EXPECT_THAT(log_.back(), HasSubstr("it says too much"));
+}
+
+TEST_F(MasterTest, WhoStartsSessionsWithoutEndIsRefused) {
+  auto worker = Join();
+  for (int i = 0; i < 200 && master_->stats().workers == 1; ++i) {
+    worker->SayHello();
+    Tick();
+    worker->Hear();
+  }
+  EXPECT_EQ(master_->stats().workers, 0u);
+  EXPECT_LT(log_.size(), 150u);
 }
 
 TEST_F(MasterTest, AGapInTheResultsEndsTheSession) {

@@ -2,7 +2,6 @@
 #define TASKFARM_MASTER_PAGED_TABLE_H_
 
 #include <array>
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,10 +54,10 @@ class PagedTable {
     return page.has(slot) ? page.at(slot) : nullptr;
   }
 
-  // The record of an id that is there; quicker than Find(), since that is checked only where assert
+  // The record of an id that is there; quicker than Find(), since that is checked only where DCHECK
   // is on.
   T& At(Id id) {
-    assert(Find(id) != nullptr);
+    DCHECK(Find(id) != nullptr);
     const uint64_t number = static_cast<uint64_t>(id);
     return *pages_[number / kPageRecords - first_page_]->at(number % kPageRecords);
   }

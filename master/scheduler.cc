@@ -60,6 +60,10 @@ class Scheduler::State {
     const TaskRecord* record = tasks_.Find(task);
     return record != nullptr && record->held() ? record->worker : WorkerId{0};
   }
+  WorkerId LastHolderOf(TaskId task) const {
+    const TaskRecord* record = tasks_.Find(task);
+    return record != nullptr ? record->worker : WorkerId{0};
+  }
   bool HasIdleSlotBeside(WorkerId id) {
     const ScheduledWorker* worker = workers_.Find(id);
     return workers_.idle_slots() > (worker == nullptr ? 0 : worker->idle_slots);
@@ -187,6 +191,7 @@ void Scheduler::State::On(const TaskAdopted& event, Actions& actions) {
   if (record->loss_counted) --record->crashes;
   record->loss_counted = false;
   record->adoptable = false;
+  record->adopted = true;
   worker->held.Add(tasks_, event.task, *record);
   Pin(*worker, event.task, *record);
   ++stats_.adopted;
@@ -358,6 +363,7 @@ void Scheduler::State::Assign(ScheduledWorker& worker, Actions& actions) {
   worker.has_lone = worker.has_lone || lone;
   record.loss_counted = false;
   record.adoptable = false;
+  record.adopted = false;
   ++record.attempt;
   if (worker.timed_task == TaskId{0}) {
     worker.timed_task = task;
@@ -446,16 +452,19 @@ void Scheduler::State::Cancel(ScheduledWorker& worker, TaskId task, TaskRecord& 
 void Scheduler::State::Settle(Outcome outcome, TaskId task, TaskRecord& record, Actions& actions) {
   const bool done = outcome == Outcome::kOk || (outcome == Outcome::kCancelled && record.cancelled);
   if (done) return Complete(outcome, task, record, actions);
-  if (outcome == Outcome::kCancelled) {
+  if (outcome == Outcome::kCancelled && record.adopted) {
     // Nobody here has cancelled it, but an earlier master of the job may have: no fault of the
     // task.
     ++stats_.lost_attempts;
     return PutBackOr(outcome, task, record, actions);
   }
-  const bool crashed = outcome == Outcome::kCrashed;
+  // A worker that cancels what nobody has cancelled is broken; it is not to do so for ever.
+  const bool crashed = outcome == Outcome::kCrashed || outcome == Outcome::kCancelled;
   ++(crashed ? stats_.lost_attempts : stats_.failed_attempts);
   const bool again = crashed ? !CrashesTooOften(record) : record.retries_left > 0;
-  if (!again && !record.cancelled) return Complete(outcome, task, record, actions);
+  if (!again && !record.cancelled) {
+    return Complete(crashed ? Outcome::kCrashed : outcome, task, record, actions);
+  }
   if (again && !crashed) --record.retries_left;
   PutBackOr(outcome, task, record, actions);
 }
@@ -566,6 +575,8 @@ void Scheduler::Place(absl::Time now, Actions& actions, bool may_assign) {
 
 absl::Time Scheduler::NextDeadline() const { return state_->NextDeadline(); }
 WorkerId Scheduler::HolderOf(TaskId task) const { return state_->HolderOf(task); }
+
+WorkerId Scheduler::LastHolderOf(TaskId task) const { return state_->LastHolderOf(task); }
 bool Scheduler::HasIdleSlotBeside(WorkerId worker) const {
   return state_->HasIdleSlotBeside(worker);
 }

@@ -78,7 +78,8 @@ struct HeartbeatReceived {
   WorkerId worker;
 };
 // A result came. Stale ones (task, attempt and worker do not match what is held) are counted and
-// dropped.
+// dropped. kCancelled for a task that nobody has cancelled counts as a crash, unless it was
+// adopted.
 struct TaskFinished {
   WorkerId worker;
   TaskId task;
@@ -205,6 +206,8 @@ class Scheduler {
 
   // The worker that holds the task; 0 if none does.
   WorkerId HolderOf(TaskId task) const;
+  // The worker that holds or last held the task; 0: none, or the task is not known.
+  WorkerId LastHolderOf(TaskId task) const;
 
   // Whether a worker other than this one would start a task if there were one. As of the last
   // Place().

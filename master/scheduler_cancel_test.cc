@@ -92,15 +92,18 @@ TEST_F(SchedulerCancelTest, ATaskCancelledWhileItIsRecalledEndsWhenItReturns) {
   Place();
 }
 
-TEST_F(SchedulerCancelTest, WhatNobodyHasCancelledRunsAgain) {
-  Start({.crash_limit = 1});
-  StartWith(1, 1);
+TEST_F(SchedulerCancelTest, WhatNobodyHasCancelledRunsAgainButNotForEver) {
+  Start({.crash_limit = 3});
+  StartWith(1, 2);
+  Submit(1);
+  Place();
   Finish(1, 1, 1, Outcome::kCancelled, {});
   Place({"assign 1#2 w1"});
   Finish(1, 1, 2, Outcome::kCancelled, {});
   Place({"assign 1#3 w1"});
-  Cancel(1, {"cancel 1#3 w1"});
-  Finish(1, 1, 3, Outcome::kCancelled, {"complete 1#3 w1 cancelled"});
+  Finish(1, 1, 3, Outcome::kCancelled, {"complete 1#3 w1 crashed"});
+  Cancel(2, {"cancel 2#1 w1"});
+  Finish(1, 2, 1, Outcome::kCancelled, {"complete 2#1 w1 cancelled"});
 }
 
 // ---- The job ends early.

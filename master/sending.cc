@@ -83,6 +83,7 @@ void Master::Flush(Session& session) {
     AddRefs(tasks, 0, std::min(tasks.size(), kMaxBatch),
             *envelope.mutable_recall()->mutable_tasks());
     if (!SendTo(session, envelope)) return;
+    ++session.answers_owed;
     session.recall.reset();
   }
 }
@@ -111,6 +112,7 @@ bool Master::FlushAssigns(Session& session) {
       BlockAssigns(session, sent);
       return false;
     }
+    session.answers_owed += next - sent;
     sent = next;
   }
   session.assigns.clear();

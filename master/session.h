@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "master/chatter_budget.h"
 #include "protocol/ids.h"
 #include "transport/transport.h"
 
@@ -21,16 +23,29 @@ struct Session {
   enum class Phase {
     kConnected,  // no Hello yet
     kOpen,       // welcomed: it is a worker
-    kClosed,     // rejected, evicted or gone; a new Hello may open it again
+    kClosed,     // rejected, evicted or gone; unless it was refused, a new Hello opens it again
   };
 
-  PeerId peer{};
+  // A peer that is up since `now`; `heartbeat_interval` bounds what it may say.
+  Session(PeerId peer_id, std::string proven_identity, absl::Time now,
+          absl::Duration heartbeat_interval)
+      : peer(peer_id), identity(std::move(proven_identity)), chatter(now, heartbeat_interval) {}
+
+  const PeerId peer;
+  const std::string identity;  // as PeerUp says
   Phase phase = Phase::kConnected;
   WorkerId worker{};  // of the open session
   uint32_t slots = 0;
   std::string hostname;
   uint32_t pid = 0;
   uint64_t last_result = 0;  // sequence of the last Result of this session
+
+  // Tasks that it was sent, or said it holds, and has neither brought the result of nor given back.
+  // More answers than that are forged.
+  uint64_t answers_owed = 0;
+  ChatterBudget chatter;            // for all else it says
+  bool claims_are_refused = false;  // it has spoken of tasks of another identity
+  bool refused = false;             // nothing it says counts any more
 
   // Tasks of an earlier run of the job that the worker still holds, as they are numbered there, and
   // what they are in this run; task 0: not submitted yet, known by its key.

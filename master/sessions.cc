@@ -62,6 +62,8 @@ void Master::OnHello(Session& session, const protocol::Envelope& envelope) {
   session.phase = Session::Phase::kOpen;
   session.slots = hello.slots();
   session.last_result = 0;
+  session.answers_owed = hello.held_size();
+  identities_.Add(session.worker, session.identity);
   workers_[session.worker] = &session;
   session.welcome_due = true;
   MarkDue(session);
@@ -96,15 +98,37 @@ void Master::EndSession(Session& session, bool orderly, absl::string_view reason
 }
 
 void Master::Reject(Session& session, protocol::Reject::Reason reason, const std::string& text) {
-  if (session.phase == Session::Phase::kClosed) return;
-  Log(absl::StrCat("refused the worker on ",
-                   session.hostname.empty() ? "an unknown host" : session.hostname, ": ", text));
+  if (session.refused) return;
+  if (session.phase != Session::Phase::kOpen) {
+    Log(absl::StrCat("refused the worker on ",
+                     session.hostname.empty() ? "an unknown host" : session.hostname, ": ", text));
+  }
   EndSession(session, /*orderly=*/false, text);
   session.phase = Session::Phase::kClosed;
   protocol::Envelope envelope;
   envelope.mutable_reject()->set_reason(reason);
   envelope.mutable_reject()->set_text(text.substr(0, kMaxTextBytes));
   SendTo(session, envelope);
+  session.refused = true;
+  transport_->Disconnect(session.peer);
+}
+
+bool Master::IsOfSameIdentity(const Session& session, WorkerId holder) const {
+  return identities_.Is(holder, session.identity);
+}
+
+// The session brings a result of a task that it does not hold.
+void Master::CheckHolder(Session& session, TaskId task) {
+  const WorkerId holder = scheduler_.HolderOf(task);
+  if (holder != WorkerId{0} && !IsOfSameIdentity(session, holder)) RefuseClaim(session, task);
+}
+
+void Master::RefuseClaim(Session& session, TaskId task) {
+  ++refused_claims_;
+  if (std::exchange(session.claims_are_refused, true)) return;
+  Log(absl::StrCat("refused what worker ", Value(session.worker), " (", session.hostname, ", pid ",
+                   session.pid, ", identity \"", session.identity, "\") says of task ", Value(task),
+                   ": it was given to another identity"));
 }
 
 void Master::SayJobOver(Session& session) {

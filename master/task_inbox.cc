@@ -76,6 +76,12 @@ absl::StatusOr<TaskId> TaskInbox::Submit(std::vector<TaskRequest>&& batch,
   return first;
 }
 
+void TaskInbox::ListIsWhole() {
+  absl::MutexLock lock(&mutex_);
+  contents_.list_is_whole = true;
+  WakeLoop();
+}
+
 void TaskInbox::Cancel(TaskId task) {
   absl::MutexLock lock(&mutex_);
   contents_.cancels.push_back(task);

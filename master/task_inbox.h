@@ -39,6 +39,7 @@ struct Submission {
 struct InboxContents {
   std::vector<Submission> submissions;
   std::vector<TaskId> cancels;
+  bool list_is_whole = false;
   bool drain = false;
   bool cancel_running = false;
   bool close = false;
@@ -52,6 +53,7 @@ class TaskInbox : public TaskQueue {
 
   absl::StatusOr<TaskId> Submit(std::vector<TaskRequest>&& batch,
                                 std::shared_ptr<ReportSink> sink) override;
+  void ListIsWhole() override;
   void Cancel(TaskId task) override;
   void Drain(bool cancel_running) override;
   absl::Status WaitForWorkers(int count, absl::Duration timeout) override;

@@ -75,6 +75,7 @@ struct FarmStatus {
   uint64_t workers_lost = 0;
   uint64_t lost_attempts = 0;
   uint64_t stale_results = 0;
+  uint64_t refused_claims = 0;  // results of tasks, or claims to them, that are another identity's
 };
 
 // The user's side of the master, without types (taskfarm.h puts types on top). Thread-safe.
@@ -93,6 +94,10 @@ class TaskQueue {
   //   Unavailable         the farm has failed, with the reason
   virtual absl::StatusOr<TaskId> Submit(std::vector<TaskRequest>&& batch,
                                         std::shared_ptr<ReportSink> sink) = 0;
+
+  // The job has no other tasks than those submitted so far: what a journal needs to know, so that a
+  // later run can tell which of its tasks are new.
+  virtual void ListIsWhole() = 0;
 
   // The task ends as kCancelled unless it ends otherwise first. Unknown ids are ignored.
   virtual void Cancel(TaskId task) = 0;

@@ -32,6 +32,7 @@ struct TaskRecord {
   bool suspect : 1 = false;       // was with a worker that was lost, and may have been the cause
   bool lone : 1 = false;          // held, and its worker holds no other such (see Scheduler)
   bool loss_counted : 1 = false;  // its last attempt is among `crashes`, as its worker was lost
+  bool adopted : 1 = false;       // held since an earlier session or run, not assigned in this one
   bool adoptable : 1 = false;     // its last attempt has not ended: it went with its worker
 
   bool held() const { return place >= TaskPlace::kStarted; }

@@ -92,6 +92,7 @@ void FarmSim::SubmitSome() {
   std::vector<TaskRequest> batch;
   for (uint64_t i = 0; i < count; ++i) batch.push_back(checker_->Submit());
   CHECK_OK(master_.inbox().Submit(std::move(batch), checker_));
+  if (count == left) master_.inbox().ListIsWhole();
   next_submission_ = checker_->submitted() < job_.tasks()
                          ? clock_.Now() + random_.UpTo(options_.longest_submit_pause)
                          : absl::InfiniteFuture();

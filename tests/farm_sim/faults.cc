@@ -26,7 +26,7 @@ const std::vector<Faults::Kind>& Faults::Kinds() {
       {"worker drained", 2, &Faults::DrainWorker},
       {"task cancelled", 3, &Faults::CancelTask},
       {"master killed", 2, &Faults::KillMaster},
-      {"master's machine crashed", 2, &Faults::CrashMachine},
+      {"master's machine crashed", 4, &Faults::CrashMachine},
       {"disk told to fail", 3, &Faults::FailDisk},
       {"disk filled", 2, &Faults::FillDisk},
   };

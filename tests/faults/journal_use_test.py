@@ -72,6 +72,8 @@ class JournalUseTest(faults.FaultTest):
     self.assertIn(b'task "changed" is not what it was in an earlier run of this job: it runs again',
                   second.stderr)
     self.assertIn(b'1 of its tasks is not in this job any more: "removed"', second.stderr)
+    self.assertIn(b'task "added" is new: no earlier run of this job had it', second.stderr)
+    self.assertNotIn(b'"kept"', second.stderr)
 
   def test_the_same_command_many_times(self):
     tasks = self.write('tasks.txt', f'echo again >> {self.path("starts")}\n' * 3)

@@ -1,0 +1,126 @@
+// Who may say something of a task, where the transport tells who is who.
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "master/master_test_base.h"
+
+namespace taskfarm {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A transport whose peers have proven, in order of coming, to be these.
+class ProvingTransport : public Transport {
+ public:
+  ProvingTransport(std::unique_ptr<Transport> transport, std::vector<std::string> identities)
+      : transport_(std::move(transport)), identities_(std::move(identities)) {}
+
+  absl::Status Send(PeerId to, Message&& message) override {
+    return transport_->Send(to, std::move(message));
+  }
+  absl::Status Poll(absl::Duration timeout, size_t max_events,
+                    std::vector<TransportEvent>& events) override {
+    const size_t before = events.size();
+    const absl::Status status = transport_->Poll(timeout, max_events, events);
+    for (size_t i = before; i < events.size(); ++i) {
+      auto* up = std::get_if<PeerUp>(&events[i]);
+      if (up != nullptr) up->identity = identities_.at(next_++);
+    }
+    return status;
+  }
+  void Disconnect(PeerId peer) override { disconnected_.push_back(peer); }
+  void Wake() override { transport_->Wake(); }
+  absl::Status Close(absl::Duration linger) override { return transport_->Close(linger); }
+
+  const std::vector<PeerId>& disconnected() const { return disconnected_; }
+
+ private:
+  const std::unique_ptr<Transport> transport_;
+  const std::vector<std::string> identities_;
+  size_t next_ = 0;
+  std::vector<PeerId> disconnected_;
+};
+
+class IdentityTest : public MasterTestBase {
+ protected:
+  void StartWith(std::vector<std::string> identities) {
+    Start();
+    master_.reset();
+    auto proving = std::make_unique<ProvingTransport>(std::move(transport_), std::move(identities));
+    proving_ = proving.get();
+    transport_ = std::move(proving);
+    master_.emplace(Options(), transport_.get(), inbox_.get(), &clock_);
+  }
+
+  // As a worker that was given task 1 in this run of the master, and has it still.
+  static Envelope HoldingTheFirst() {
+    Envelope hello = ScriptedWorker::Hello();
+    hello.mutable_hello()->set_previous_epoch(kEpoch);
+    protocol::HeldTask& held = *hello.mutable_hello()->add_held();
+    held.set_id(1);
+    held.set_attempt(1);
+    return hello;
+  }
+
+  ProvingTransport* proving_ = nullptr;
+};
+
+TEST_F(IdentityTest, TheSameIdentityTakesUpWhatItHad) {
+  StartWith({"ann", "ann"});
+  auto worker = Join();
+  Submit(1);
+  worker->Leave();
+  Tick();
+  worker = Join(HoldingTheFirst());
+  EXPECT_THAT(HearAll(*worker), IsEmpty());
+  worker->SayResult(1, {1});
+  Tick();
+  EXPECT_EQ(reports_->all.size(), 1u);
+  EXPECT_EQ(inbox_->Status().refused_claims, 0u);
+}
+
+TEST_F(IdentityTest, AnotherIdentityDoesNot) {
+  StartWith({"ann", "bob"});
+  auto worker = Join();
+  Submit(1);
+  worker->Leave();
+  Tick();
+  worker = Join(HoldingTheFirst());
+  EXPECT_THAT(HearAll(*worker), ElementsAre("assign 1#2", "cancel 1#1"));
+  EXPECT_EQ(inbox_->Status().refused_claims, 1u);
+  EXPECT_THAT(log_.back(), HasSubstr("identity \"bob\") says of task 1"));
+}
+
+TEST_F(IdentityTest, AResultFromAnotherIdentityIsRefusedAndCounted) {
+  StartWith({"ann", "bob"});
+  auto ann = Join();
+  Submit(1);
+  auto bob = Join();
+  Submit(1);
+  EXPECT_THAT(HearAll(*bob), ElementsAre("assign 2#1"));
+  bob->SayResult(1, {1});
+  Tick();
+  EXPECT_THAT(reports_->all, IsEmpty());
+  EXPECT_EQ(inbox_->Status().refused_claims, 1u);
+  ann->SayResult(1, {1});
+  Tick();
+  EXPECT_EQ(reports_->all.size(), 1u);
+}
+
+TEST_F(IdentityTest, TheConnectionOfWhoIsRefusedEnds) {
+  StartWith({"ann", "bob"});
+  auto ann = Join();
+  EXPECT_THAT(proving_->disconnected(), IsEmpty());
+  ann->SayHello("another program");
+  Tick();
+  EXPECT_THAT(proving_->disconnected(), ElementsAre(PeerId{1}));
+}
+
+}  // namespace
+}  // namespace taskfarm
