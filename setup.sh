@@ -12,7 +12,9 @@ readonly REQUIREMENTS=(
   "MPI (MPICH): mpich libmpich-dev"
   "JSON, PNG, hashing, checksums: nlohmann-json3-dev libpng-dev libxxhash-dev libisal-dev"
   "tests and benchmarks: libgtest-dev libgmock-dev libbenchmark-dev"
-  "tests and scripts run: python3 procps iproute2"
+  "tests and scripts run: python3 procps iproute2 nftables"
+  "bundles for other machines: patchelf"
+  "fuzzing: clang-14 libclang-rt-14-dev"
   "source checks: git clang-format-14 clang-tidy-14 shellcheck"
 )
 

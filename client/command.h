@@ -13,7 +13,7 @@ namespace taskfarm {
 // A command to run on a worker: {.argv = {"gzip", "-9", "x"}} or Command::Shell("a | b").
 struct Command {
   std::vector<std::string> argv = {};                         // argv[0] is looked up in PATH
-  std::vector<std::pair<std::string, std::string>> env = {};  // added to the worker's own
+  std::vector<std::pair<std::string, std::string>> env = {};  // added to what commands get
   std::string cwd = {};                                       // empty: the worker's own
   std::string standard_input = {};
   uint64_t output_limit_bytes = 0;  // kept of each of stdout and stderr; 0: the worker's default

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/program.h"
 #include "farm/farm.h"
@@ -33,9 +32,9 @@ int RunAsMaster(Program& program, Farm& farm, const std::function<absl::Status(C
     farm.queue()->Drain(/*cancel_running=*/count > 1);
   });
   if (farm.alone()) program.Say("one MPI rank: working by itself");
-  if (absl::StartsWith(farm.url(), "zmq")) {
+  for (const std::string& address : farm.addresses()) {
     program.Say(absl::StrCat("waiting for workers; each is started with: ",
-                             WorkerCommand(program.typed() + " --worker", farm.url())));
+                             WorkerCommand(program.typed() + " --worker", address)));
   }
   const absl::Status result = RunBody(farm, body);
   program.interrupts().Watch(nullptr);
@@ -79,6 +78,7 @@ int MainWithTransports(int argc, char** argv, const std::function<absl::Status(C
   FarmDefaults defaults;
   defaults.role = absl::GetFlag(FLAGS_worker) ? Role::kWorker : Role::kMaster;
   defaults.workers = options.workers;
+  defaults.made_for_commands = false;
   absl::StatusOr<FarmOptions> farm_options =
       FarmOptionsFromFlags(defaults, ProgramRegistry(), std::move(transports));
   if (!farm_options.ok()) return program.WrongUse(farm_options.status());

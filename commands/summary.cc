@@ -81,6 +81,10 @@ std::vector<std::string> Summary::Lines(const Rest& rest) const {
     lines.push_back(
         Count(rest.bad_lines, "line of the input was wrong", "lines of the input were wrong"));
   }
+  if (rest.refused_claims > 0) {
+    lines.push_back(absl::StrCat(Count(rest.refused_claims, "time a worker", "times a worker"),
+                                 " spoke of a task that another identity was given: refused"));
+  }
   if (!named_.empty()) lines.push_back("these tasks failed:");
   lines.insert(lines.end(), named_.begin(), named_.end());
   if (not_named_ > 0) lines.push_back(absl::StrCat("  and ", not_named_, " more"));

@@ -12,7 +12,7 @@ namespace taskfarm {
 //   "shell"     or instead of it a string for /bin/sh -c
 //   "id"        string, 1 to 256 bytes without control characters
 //   "stdin"     string: what the command reads
-//   "env"       object of strings: added to the worker's environment
+//   "env"       object of strings: added to what commands get
 //   "cwd"       string
 //   "timeout"   seconds, or a duration like "1m30s"; more than 0
 //   "priority"  whole number (32 bits), higher first

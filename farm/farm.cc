@@ -12,8 +12,10 @@
 #include "journal/posix_disk.h"
 #include "master/master.h"
 #include "transport/clock.h"
+#include "transport/hybrid/open_transports.h"
 #include "transport/inproc/inproc_transport.h"
 #include "transport/mpi/launch.h"
+#include "transport/url_list.h"
 
 namespace taskfarm {
 namespace {
@@ -34,7 +36,7 @@ Farm::Farm(FarmOptions options) : options_(std::move(options)) {
   TaskInboxOptions inbox_options;
   inbox_options.functions = static_cast<uint32_t>(options_.registry->functions().size());
   inbox_ = std::make_shared<TaskInbox>(inbox_options);
-  inproc_ = std::make_shared<InprocNetwork>();
+  inproc_ = std::make_shared<InprocNetwork>(options_.workers);
   transports_ = options_.transports;
   transports_.insert(transports_.begin(), InprocTransportFactory(inproc_));
 }
@@ -61,17 +63,23 @@ absl::Status Farm::Close(int exit_status) {
   return loop_status_;
 }
 
+std::vector<std::string> Farm::addresses() const { return Addresses(opened_.url); }
+
 void Farm::RequestDrain() { worker_.RequestDrain(); }
 
 absl::Status Farm::OpenForLoop() {
   TransportOptions options;
   options.url = options_.url;
   options.role = options_.role;
-  absl::StatusOr<OpenedTransport> opened = OpenTransport(options, transports_);
+  options.keys = options_.security.keys;
+  options.encrypt = options_.security.encrypt;
+  options.insecure_anywhere = options_.security.insecure_anywhere;
+  options.log = options_.log;
+  absl::StatusOr<OpenedTransport> opened = OpenTransports(options, transports_);
   if (!opened.ok()) return opened.status();
   opened_ = *std::move(opened);
-  const absl::StatusOr<std::string> scheme = UrlScheme(options.url);
-  if (opened_.role == Role::kMaster && scheme.value() == "mpi" && opened_.expected_peers == 0) {
+  const bool is_master = opened_.role == Role::kMaster;
+  if (is_master && IsOnlyScheme(opened_.url, "mpi") && opened_.expected_peers == 0) {
     // A world of one rank has no workers; the master's process does the work too.
     opened_.transport->Close(kLinger).IgnoreError();
     options.url = "inproc:";
@@ -80,19 +88,18 @@ absl::Status Farm::OpenForLoop() {
     opened_ = *std::move(opened);
     alone_ = true;
   }
-  if (opened_.role == Role::kMaster && UrlScheme(options.url).value() == "mpi") SayMpiMode();
-  if (opened_.role == Role::kMaster && UrlScheme(options.url).value() == "inproc") {
-    opened_.expected_peers = options_.workers;
-  }
-  const bool journalled = opened_.role == Role::kMaster && !options_.journal.empty();
+  if (is_master && ListsScheme(opened_.url, "mpi")) SayMpiMode();
+  const bool journalled = is_master && !options_.journal.empty();
   return journalled ? OpenJournal() : absl::OkStatus();
 }
 
 void Farm::SayMpiMode() const {
   const auto launch =
       DetectMpiLaunch([](const char* name) -> const char* { return std::getenv(name); });
-  if (!options_.log || (launch && launch->tolerant)) return;
-  options_.log(absl::StrCat("mpi: ", opened_.expected_peers,
+  const int threads = ListsScheme(opened_.url, "inproc") ? options_.workers : 0;
+  const int ranks = opened_.expected_peers - threads;
+  if (!options_.log || ranks == 0 || (launch && launch->tolerant)) return;
+  options_.log(absl::StrCat("mpi: ", ranks,
                             " workers; if a rank dies the run ends (under tools/mpiexec_tolerant "
                             "it goes on)"));
 }
@@ -153,8 +160,8 @@ void Farm::Loop() {
   if (role == Role::kMaster) {
     RunMaster();
   } else {
-    loop_status_ = worker_.Run(MakeWorkerOptions(), options_.isolation, *options_.registry,
-                               opened_.transport.get());
+    loop_status_ = worker_.Run(MakeWorkerOptions(opened_.url), options_.isolation,
+                               options_.commands, *options_.registry, opened_.transport.get());
   }
 }
 
@@ -162,9 +169,8 @@ void Farm::RunMaster() {
   MasterOptions options;
   options.scheduler.lease = options_.lease;
   options.scheduler.crash_limit = options_.crash_limit;
-  const std::string scheme = UrlScheme(opened_.url).value_or("");
-  const bool inproc = scheme == "inproc";
-  if (inproc || scheme == "mpi") options.only_workers = opened_.expected_peers;
+  // Where there is an address others can still come.
+  if (addresses().empty()) options.only_workers = opened_.expected_peers;
   options.speculate = options_.speculate;
   options.journal = journal_.get();
   options.heartbeat_interval = options_.lease / 10;
@@ -173,6 +179,7 @@ void Farm::RunMaster() {
   options.functions = options_.registry->Signatures();
   options.log = options_.log;
   Master master(options, opened_.transport.get(), inbox_.get(), &Clock::Real());
+  const bool inproc = ListsScheme(opened_.url, "inproc");
   std::vector<WorkerRunner> runners(inproc ? static_cast<size_t>(options_.workers) : 0);
   std::vector<std::thread> workers;
   for (WorkerRunner& runner : runners) {
@@ -188,6 +195,9 @@ void Farm::RunMaster() {
   if (loop_status_.ok() && !closed.ok() && !absl::IsDeadlineExceeded(closed)) {
     loop_status_ = closed;
   }
+  if (!options_.security.encrypt && options_.log) {
+    options_.log("WARNING: this job ran without encryption (--insecure_no_encryption)");
+  }
   for (WorkerRunner& runner : runners) runner.RequestDrain();  // whoever was not told yet
   for (std::thread& worker : workers) worker.join();
 }
@@ -198,14 +208,15 @@ void Farm::RunInprocWorker(WorkerRunner& runner) {
   options.role = Role::kWorker;
   absl::StatusOr<OpenedTransport> opened = OpenTransport(options, transports_);
   CHECK_OK(opened.status());
-  const absl::Status status = runner.Run(MakeWorkerOptions(), options_.isolation,
-                                         *options_.registry, opened->transport.get());
+  const absl::Status status =
+      runner.Run(MakeWorkerOptions(options.url), options_.isolation, options_.commands,
+                 *options_.registry, opened->transport.get());
   if (!status.ok() && options_.log) {
     options_.log(absl::StrCat("a worker thread ended: ", status.message()));
   }
 }
 
-WorkerOptions Farm::MakeWorkerOptions() const {
+WorkerOptions Farm::MakeWorkerOptions(absl::string_view url) const {
   WorkerOptions options;
   options.slots = options_.slots;
   options.hostname = Hostname();
@@ -213,8 +224,7 @@ WorkerOptions Farm::MakeWorkerOptions() const {
   options.program_digest = options_.registry->Digest();
   options.functions = options_.registry->Signatures();
   options.master_patience = options_.master_patience;
-  const std::string scheme = UrlScheme(options_.url).value_or("");
-  const bool started_together = scheme == "inproc" || scheme == "mpi";
+  const bool started_together = Addresses(url).empty();
   options.reconnects = !started_together;
   options.leave_with_lost_slots = !started_together;
   // Coming and going is news only for workers that are started one by one.

@@ -13,23 +13,27 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "farm/security_flags.h"
 #include "farm/worker_runner.h"
 #include "journal/journal.h"
 #include "master/task_inbox.h"
 #include "protocol/task.h"
 #include "transport/inproc/inproc_network.h"
 #include "transport/open_transport.h"
+#include "worker/commands/command_runner.h"
 #include "worker/registry.h"
 #include "worker/worker.h"
 
 namespace taskfarm {
 
 struct FarmOptions {
-  std::string url = "inproc:";
+  std::string url = "inproc:";               // or several of a master, with commas
   Role role = Role::kMaster;                 // mpi: ignored, the rank decides
   int workers = 1;                           // inproc: worker threads started with the master
   uint32_t slots = 1;                        // of each worker started here
   Isolation isolation = Isolation::kThread;  // of functions, where a task does not say
+  CommandOptions commands;                   // of workers started here; the host is filled in
+  SecurityOptions security;                  // of connections over a network
   absl::Duration lease = absl::Seconds(10);
   absl::Duration master_patience = absl::Seconds(60);
   const Registry* registry = nullptr;          // outlives the farm
@@ -62,13 +66,17 @@ class Farm {
 
   Role role() const { return opened_.role; }
 
-  // Where workers connect to.
+  // Where workers connect to; a list where there are several transports.
   const std::string& url() const { return opened_.url; }
+
+  // Of these, where workers of other processes that are started one by one connect to.
+  std::vector<std::string> addresses() const;
 
   // Workers that come up by themselves; 0 where that is unknown.
   int expected_workers() const { return opened_.expected_peers; }
 
-  // Whether this is an MPI program of one rank, whose only worker is in the master's process.
+  // Whether this is a program on MPI alone of one rank, whose only worker is in the master's
+  // process.
   bool alone() const { return alone_; }
 
   // The master's queue of tasks. Stays usable after the farm is gone (it then refuses).
@@ -94,7 +102,7 @@ class Farm {
   void SayWhatIsLeftOver();
   void RunMaster();
   void RunInprocWorker(WorkerRunner& runner);
-  WorkerOptions MakeWorkerOptions() const;
+  WorkerOptions MakeWorkerOptions(absl::string_view url) const;
 
   FarmOptions options_;
   std::shared_ptr<InprocNetwork> inproc_;

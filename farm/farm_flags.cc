@@ -10,13 +10,17 @@
 #include "absl/random/random.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "farm/command_flags.h"
+#include "farm/security_flags.h"
 #include "protocol/limits.h"
 #include "protocol/task.h"
 #include "transport/mpi/launch.h"
+#include "transport/url_list.h"
 
 ABSL_FLAG(std::string, transport, "",
           "where master and workers meet: inproc: (threads), mpi: (under mpiexec or srun), "
-          "zmq://HOST:PORT or zmq+ipc://PATH; default: mpi: when started by mpiexec or srun, else "
+          "zmq://HOST:PORT or zmq+ipc://PATH; of a master several at once, with commas, as in "
+          "mpi:,inproc:,zmq://HOST:PORT; default: mpi: when started by mpiexec or srun, else "
           "inproc:");
 ABSL_FLAG(int, workers, 0, "worker threads of inproc:; default: what the program is made for");
 ABSL_FLAG(int, slots, 0,
@@ -73,6 +77,7 @@ absl::StatusOr<std::string> UrlFromFlags(const std::vector<TransportFactory>& tr
   const std::string url = absl::GetFlag(FLAGS_transport);
   const bool has_mpi = std::any_of(transports.begin(), transports.end(),
                                    [](const auto& factory) { return factory.scheme == "mpi"; });
+  if (absl::Status wrong = SplitUrlList(url).status(); !wrong.ok()) return wrong;
   if (!url.empty()) return url;
   const auto launch =
       DetectMpiLaunch([](const char* name) -> const char* { return std::getenv(name); });
@@ -114,9 +119,10 @@ absl::StatusOr<FarmOptions> FarmOptionsFromFlags(const FarmDefaults& defaults,
   if (!url.ok()) return url.status();
   options.url = *std::move(url);
   options.role = defaults.role;
-  const bool mpi = UrlScheme(options.url).value_or("") == "mpi";
-  const bool inproc = UrlScheme(options.url).value_or("") == "inproc";
-  if (inproc && options.role == Role::kWorker) {
+  const bool mpi = ListsScheme(options.url, "mpi");
+  const bool inproc = ListsScheme(options.url, "inproc");
+  const bool only_inproc = IsOnlyScheme(options.url, "inproc");
+  if (only_inproc && options.role == Role::kWorker) {
     return absl::InvalidArgumentError(
         "a worker needs the master's address: --transport=zmq://HOST:PORT (inproc: workers are "
         "threads of the master)");
@@ -135,9 +141,9 @@ absl::StatusOr<FarmOptions> FarmOptionsFromFlags(const FarmDefaults& defaults,
   if (slots < 0 || slots > 4096) {
     return absl::InvalidArgumentError("--slots must be between 1 and 4096");
   }
-  const uint32_t shared_by = mpi      ? RanksHere()
-                             : inproc ? static_cast<uint32_t>(options.workers)
-                                      : 1;
+  // Rank 0 runs no tasks; the first worker thread has its share.
+  const uint32_t first_share = inproc ? static_cast<uint32_t>(options.workers) : 1;
+  const uint32_t shared_by = (mpi ? RanksHere() - 1 : 0) + first_share;
   options.slots = slots > 0            ? static_cast<uint32_t>(slots)
                   : defaults.slots > 0 ? defaults.slots
                                        : std::max(1u, Cores() / shared_by);
@@ -150,7 +156,7 @@ absl::StatusOr<FarmOptions> FarmOptionsFromFlags(const FarmDefaults& defaults,
   if (absl::GetFlag(FLAGS_min_workers) < -1) {
     return absl::InvalidArgumentError("--min_workers must not be negative");
   }
-  if (inproc && absl::GetFlag(FLAGS_min_workers) > options.workers) {
+  if (only_inproc && absl::GetFlag(FLAGS_min_workers) > options.workers) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--min_workers=", absl::GetFlag(FLAGS_min_workers),
         " can never be there: ", options.workers, " worker threads are started; see --workers"));
@@ -170,6 +176,18 @@ absl::StatusOr<FarmOptions> FarmOptionsFromFlags(const FarmDefaults& defaults,
   options.crash_limit = static_cast<uint32_t>(crash_limit);
   options.speculate = absl::GetFlag(FLAGS_speculate);
   if (absl::Status wrong = JournalFromFlags(options); !wrong.ok()) return wrong;
+  const bool has_workers = options.role == Role::kWorker || mpi || inproc;
+  if (!has_workers) {
+    if (absl::Status wrong = CheckNoCommandFlags(); !wrong.ok()) return wrong;
+  }
+  const bool connects = options.role == Role::kWorker && !Addresses(options.url).empty();
+  absl::StatusOr<CommandOptions> commands =
+      CommandOptionsFromFlags(defaults.made_for_commands || !connects);
+  if (!commands.ok()) return commands.status();
+  options.commands = *std::move(commands);
+  absl::StatusOr<SecurityOptions> security = SecurityOptionsFromFlags(options.url);
+  if (!security.ok()) return security.status();
+  options.security = *std::move(security);
   options.registry = &registry;
   options.transports = std::move(transports);
   absl::BitGen random;

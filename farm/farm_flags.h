@@ -18,6 +18,10 @@ struct FarmDefaults {
   Role role = Role::kMaster;
   int workers = 1;     // inproc:
   uint32_t slots = 0;  // of a worker; 0: as many as the machine has cores
+  // Whether commands are what its workers are for. If not, one that connects to a master from
+  // elsewhere runs none unless --allow_commands says so; those that are started together with the
+  // master (inproc:, mpi:) do what that asks for in any case.
+  bool made_for_commands = true;
 };
 
 // The farm that the flags (--transport, --workers, --slots, --isolation, --worker, --lease,

@@ -11,6 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/user_folder.h"
 #include "commands/standard_streams.h"
 #include "transport/mpi/launch.h"
 #include "transport/mpi/supervisor.h"
@@ -22,14 +23,6 @@ bool IsFirstRank() {
   const auto launch =
       DetectMpiLaunch([](const char* name) -> const char* { return std::getenv(name); });
   return !launch.has_value() || launch->rank == 0;
-}
-
-// `bazel run` starts programs in a folder of its own and tells where the user is. The user's
-// relative paths are meant from there. What this process starts is not to go there once more.
-void GoWhereTheUserIs() {
-  const char* const folder = std::getenv("BUILD_WORKING_DIRECTORY");
-  if (folder == nullptr) return;
-  if (chdir(folder) == 0) unsetenv("BUILD_WORKING_DIRECTORY");
 }
 
 }  // namespace

@@ -6,11 +6,14 @@
 namespace taskfarm {
 
 absl::Status WorkerRunner::Run(const WorkerOptions& options, Isolation isolation,
-                               const Registry& registry, Transport* transport) {
+                               const CommandOptions& commands, const Registry& registry,
+                               Transport* transport) {
   SlotPoolOptions pool_options;
   pool_options.slots = options.slots;
   pool_options.registry = &registry;
   pool_options.isolation = isolation;
+  pool_options.command = commands;
+  pool_options.command.host = options.hostname;
   pool_options.wake = [transport] { transport->Wake(); };
   SlotPool pool(pool_options, &Clock::Real());
   WorkerOptions worker_options = options;

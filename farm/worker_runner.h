@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "protocol/task.h"
 #include "transport/transport.h"
+#include "worker/commands/command_runner.h"
 #include "worker/registry.h"
 #include "worker/worker.h"
 
@@ -17,10 +18,10 @@ namespace taskfarm {
 class WorkerRunner {
  public:
   // Runs a worker on `transport` until it is over, then closes the transport. Functions run with
-  // `isolation` where their tasks do not say. Blocks; call from the transport's thread, once.
-  // Returns the worker's status.
-  absl::Status Run(const WorkerOptions& options, Isolation isolation, const Registry& registry,
-                   Transport* transport);
+  // `isolation` where their tasks do not say, commands as `commands` says. Blocks; call from the
+  // transport's thread, once. Returns the worker's status.
+  absl::Status Run(const WorkerOptions& options, Isolation isolation,
+                   const CommandOptions& commands, const Registry& registry, Transport* transport);
 
   // After Run(): the worker left because functions that do not end have its slots, and nobody has
   // asked it to: the process should be started anew.

@@ -120,6 +120,9 @@ TEST_F(IdentityTest, TheConnectionOfWhoIsRefusedEnds) {
   ann->SayHello("another program");
   Tick();
   EXPECT_THAT(proving_->disconnected(), ElementsAre(PeerId{1}));
+  ann->SayHello();
+  Tick();
+  EXPECT_EQ(master_->stats().workers, 0u) << "what it says now counts for nothing";
 }
 
 }  // namespace

@@ -98,11 +98,14 @@ void Master::OnEvent(TransportEvent& event) {
   }
   auto& received = std::get<Received>(event);
   auto it = sessions_.find(received.peer);
-  if (it != sessions_.end()) OnMessage(*it->second, received.message);
+  if (it == sessions_.end()) return;
+  OnMessage(*it->second, received.message);
+  if (!it->second->refused) return;
+  sessions_.erase(it);  // its PeerDown may never come, and what it still says does not count
+  ++gone_peers_;
 }
 
 void Master::OnMessage(Session& session, const Message& message) {
-  if (session.refused) return;
   arena_.Reset();
   const absl::StatusOr<protocol::Envelope*> decoded = DecodeEnvelope(message, arena_);
   if (!decoded.ok()) {

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "commands/command_job.h"
@@ -16,6 +15,7 @@
 #include "farm/farm_flags.h"
 #include "farm/program.h"
 #include "transport/clock.h"
+#include "transport/url_list.h"
 #include "worker/registry.h"
 
 ABSL_FLAG(std::string, format, "auto",
@@ -96,9 +96,9 @@ absl::StatusOr<CommandJobOptions> OptionsFromFlags(const CommandLine& line) {
 
 int RunJob(Program& program, Farm& farm, CommandJob& job) {
   if (farm.alone()) program.Say("one MPI rank: working by itself");
-  if (absl::StartsWith(farm.url(), "zmq")) {
+  for (const std::string& address : farm.addresses()) {
     program.Say(absl::StrCat("waiting for workers; each is started with: ",
-                             WorkerCommand("bazel run //worker --", farm.url())));
+                             WorkerCommand("bazel run //worker --", address)));
   }
   const int exit_status = job.Run(*farm.queue());
   const absl::Status closed = farm.Close(exit_status);
@@ -129,7 +129,7 @@ int MasterMain(int argc, char** argv, std::vector<TransportFactory> transports) 
 
   // The ranks of an MPI job have to open together, and only the first has the job. Elsewhere a job
   // that is wrong ends before anything is opened.
-  const bool open_first = UrlScheme(farm_options->url).value_or("") == "mpi";
+  const bool open_first = ListsScheme(farm_options->url, "mpi");
   absl::StatusOr<std::unique_ptr<Farm>> farm;
   if (open_first) {
     farm = Farm::Open(*farm_options);

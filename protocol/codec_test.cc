@@ -140,6 +140,37 @@ TEST(CodecTest, HoldsAnEnvelopeToItsFieldCount) {
   EXPECT_EQ(arena.SpaceUsed(), 0);
 }
 
+std::string Repeated(absl::string_view piece, size_t count) {
+  std::string all;
+  while (count-- > 0) absl::StrAppend(&all, piece);
+  return all;
+}
+
+// What is made of these two-byte fields would be forty times as large, were it not counted.
+TEST(CodecTest, NeedsLittleMemoryWhateverComes) {
+  const auto tag = [](int number) { return static_cast<char>(number << 3 | 2); };
+  const std::string hello_and_assign = {tag(3), 0, tag(6), 0};
+  const std::string task = {tag(1), 0};
+  const std::string group = "\x7b\x7c";
+  for (const std::string& piece : {hello_and_assign, task, group}) {
+    for (const size_t bytes : {kMaxEnvelopeBytes - 64, 2 * kMaxEnvelopeFields - 64}) {
+      const std::string body = Repeated(piece, bytes / piece.size());
+      Envelope empty;
+      empty.set_version(kProtocolVersion);
+      std::string envelope = empty.SerializeAsString();
+      if (piece == task) {
+        envelope += tag(6);
+        for (size_t size = body.size(); size > 0; size >>= 7) {
+          envelope += static_cast<char>((size & 0x7f) | (size >= 0x80 ? 0x80 : 0));
+        }
+      }
+      google::protobuf::Arena arena;
+      EXPECT_FALSE(DecodeEnvelope(Message{{absl::Cord(envelope + body)}}, arena).ok());
+      EXPECT_LT(arena.SpaceAllocated(), 3 * kMaxEnvelopeBytes);
+    }
+  }
+}
+
 TEST(CodecTest, RefusesAnotherVersionWhateverElse) {
   Envelope envelope;  // no body either
   envelope.set_version(2);

@@ -31,7 +31,7 @@ struct FunctionWork {
 // A command for a process of its own.
 struct CommandWork {
   std::vector<std::string> argv;                         // argv[0] is looked up in PATH
-  std::vector<std::pair<std::string, std::string>> env;  // added to the worker's own
+  std::vector<std::pair<std::string, std::string>> env;  // added to what commands get
   std::string cwd;                                       // empty: the worker's own
   absl::Cord standard_input;
   uint64_t output_limit_bytes = 0;  // kept of each of stdout and stderr; 0: default

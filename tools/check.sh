@@ -13,7 +13,8 @@ step; the output of a step that fails comes before its line.
 
   --fix    let clang-format rewrite the files instead of reporting them
   --all    clang-tidy on every C++ file (minutes)
-  --long   also the tests that take long (tagged so; an hour or more)
+  --long   also the tests that take long (tagged so): ten minutes of fuzzing for each target of
+           tests/fuzz, and an hour or more for the others
   --help   print this
 END
 }

@@ -41,6 +41,9 @@ fi
 # Where rank 0 leaves its exit status, and a mark once the farm has begun.
 state=$(mktemp -d "${TMPDIR:-/tmp}/taskfarm_mpi.XXXXXX") || exit 3
 trap 'rm -rf "$state"' EXIT
+# Reading from it takes as long as the reader says, and no process.
+mkfifo "$state/never" || exit 3
+exec {never}<>"$state/never"
 mpiexec=
 interrupted=false
 # shellcheck disable=SC2317 # the traps call it
@@ -52,20 +55,39 @@ trap 'pass_on INT' INT
 trap 'pass_on TERM' TERM
 trap 'pass_on TERM' HUP
 
+# mpiexec waits for ever for a host that has gone without a word. Once the master has ended, the ranks
+# that can be reached end within seconds.
+end_without_the_gone() {
+  local seconds_since_end=0
+  while kill -0 $$ 2>/dev/null; do
+    read -r -t 1 -u "$never"
+    [[ -s $state/status ]] || continue
+    ((++seconds_since_end > 10)) || continue
+    say "the farm has ended, but not all of its hosts answer: leaving without them"
+    kill -s TERM "$mpiexec"
+    read -r -t 5 -u "$never"
+    kill -s KILL "$mpiexec"
+    return
+  done
+}
+
 # mpiexec gets a session of its own, so that a Ctrl-C reaches it once and not twice, which would be
 # its sign to kill. It ends when this script is killed.
 run_ranks() {
   setpriv --pdeathsig TERM setsid mpiexec.hydra -disable-auto-cleanup \
     -genv UCX_TLS tcp,self -genv TASKFARM_MPI_MODE tolerant -genv TASKFARM_MPI_STATE "$state" \
-    "$@" <&0 &
+    "$@" <&0 {never}>&- &
   mpiexec=$!
-  local status
+  end_without_the_gone &
+  local status watch=$!
   while true; do
     wait "$mpiexec"
     status=$?
     kill -0 "$mpiexec" 2>/dev/null || break # else a signal has ended the wait
   done
   mpiexec=
+  kill "$watch" 2>/dev/null
+  wait "$watch" 2>/dev/null
   return "$status"
 }
 

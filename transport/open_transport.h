@@ -23,6 +23,13 @@ struct TransportOptions {
   size_t max_parts = 1025;
   size_t send_window_bytes = size_t{64} << 20;  // outstanding to one peer
   size_t send_window_messages = 256;            // outstanding to one peer
+  // For a backend over the network (zmq:). Where the keys are, "" for the default place: a master's
+  // directory, a worker's directory or file.
+  std::string keys = {};
+  bool encrypt = true;             // and authenticate; if not, the master listens on loopback only
+  bool insecure_anywhere = false;  // but for this
+  // One line for a person; any thread. May be null.
+  std::function<void(absl::string_view)> log = {};
 };
 
 struct OpenedTransport {

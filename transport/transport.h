@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "transport/message.h"
@@ -48,6 +49,12 @@ struct Writable {
 
 using TransportEvent = std::variant<PeerUp, PeerDown, Received, Writable>;
 
+// What a thread that waits for several transports at once heeds on behalf of one of them.
+struct OutsideWait {
+  absl::InlinedVector<int, 2> descriptors = {};       // as soon as one is readable: Poll()
+  absl::Duration at_most = absl::InfiniteDuration();  // then Poll() in any case; zero: at once
+};
+
 // A bounded, non-blocking message pipe to a set of peers. The master's transport has many peers,
 // a worker's has one at a time: the master.
 //
@@ -71,6 +78,12 @@ class Transport {
   // An error is the end of this transport (not of one peer).
   virtual absl::Status Poll(absl::Duration timeout, size_t max_events,
                             std::vector<TransportEvent>& events) = 0;
+
+  // For a thread that waits for more than this transport: what to wait for until the next Poll(),
+  // which has to be the next call but Wake(). Call it after a Poll(zero) that found nothing. The
+  // wait need not end at Wake(): whoever waits outside has a wake-up of its own. Unless a backend
+  // knows better it is looked at every millisecond.
+  virtual OutsideWait PrepareOutsideWait() { return {.at_most = absl::Milliseconds(1)}; }
 
   // No more from `peer` is wanted: a master calls it for a peer that it has refused, after its last
   // Send() to it. A backend that can ends the connection, once the peer has had a moment to read

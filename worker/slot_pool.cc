@@ -14,7 +14,8 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "base/check.h"
-#include "worker/command_environment.h"
+#include "worker/commands/command_environment.h"
+#include "worker/commands/temporary_directory.h"
 #include "worker/ending.h"
 #include "worker/task_context.h"
 #include "worker/work_queue.h"
@@ -81,8 +82,8 @@ class SlotPool::Impl {
   // writes them.
   struct Slot {
     Slot(uint32_t number, const SlotPoolOptions& options, const CommandEnvironment* environment,
-         Clock* clock)
-        : number(number), commands(options.command, environment, clock) {
+         TemporaryRoot* temporary, Clock* clock)
+        : number(number), commands(options.command, environment, temporary, clock) {
       if (options.registry->functions().empty()) return;
       functions.emplace(options.isolated, environment, clock);
     }
@@ -123,6 +124,7 @@ class SlotPool::Impl {
   const Isolation isolation_;
   const absl::Duration give_up_grace_;
   const CommandEnvironment environment_;
+  TemporaryRoot temporary_{TemporaryRoot::DefaultBase()};
   std::atomic<WorkerId> worker_{WorkerId{}};
   std::vector<std::unique_ptr<Slot>> slots_;
   std::atomic<uint32_t> given_up_slots_{0};
@@ -147,11 +149,11 @@ SlotPool::Impl::Impl(const SlotPoolOptions& options, Clock* clock)
       wake_(options.wake),
       isolation_(options.isolation),
       give_up_grace_(options.give_up_grace),
-      environment_(CommandEnvironment::OfThisProcess()) {
+      environment_(CommandEnvironment::OfThisProcess(options.command.pass_environment)) {
   CHECK_GE(options.slots, 1);
   CHECK(isolation_ != Isolation::kDefault);
   for (uint32_t number = 0; number < options.slots; ++number) {
-    slots_.push_back(std::make_unique<Slot>(number, options, &environment_, clock));
+    slots_.push_back(std::make_unique<Slot>(number, options, &environment_, &temporary_, clock));
   }
   slots_left_ = slots_.size();
 }
@@ -175,6 +177,7 @@ void SlotPool::Impl::Finish() {
     if (slot->thread.joinable()) slot->thread.join();
   }
   if (timer_thread_.joinable()) timer_thread_.join();
+  temporary_.Remove();  // threads that were left to themselves share this, but run no commands
 }
 
 void SlotPool::Impl::Enqueue(std::vector<TaskWork>&& batch) {

@@ -9,7 +9,7 @@
 #include "protocol/ids.h"
 #include "protocol/task.h"
 #include "transport/clock.h"
-#include "worker/command_runner.h"
+#include "worker/commands/command_runner.h"
 #include "worker/executor.h"
 #include "worker/isolated/isolated_runner.h"
 #include "worker/registry.h"

@@ -355,7 +355,8 @@ void Worker::Impl::Do(worker_action::SendHello&) {
   protocol::Hello& hello = *envelope.mutable_hello();
   hello.set_program_digest(options_.program_digest);
   for (const std::string& function : options_.functions) hello.add_functions(function);
-  told_slots_ = SlotsLeft();
+  // A worker without slots has results to deliver all the same, and leaves then: NoticeLostSlots().
+  told_slots_ = std::max(SlotsLeft(), uint32_t{1});
   left_by_itself_ = false;
   hello.set_slots(told_slots_);
   hello.set_hostname(options_.hostname);

@@ -463,6 +463,28 @@ TEST_F(WorkerTest, GoesOnWithTheSlotsThatAreLeft) {
   EXPECT_THAT(master_->Hear(), ElementsAre("goodbye: drained"));
 }
 
+TEST_F(WorkerTest, WithoutSlotsItComesBackToDeliverItsResults) {
+  Join();
+  master_->Assign({FunctionTask(1, "a")});
+  Tick();
+  executor_.Start(1);
+  executor_.GiveUpSlots(2);
+  protocol::Envelope evicted;
+  evicted.mutable_goodbye()->set_evicted(true);
+  master_->Say(evicted);
+  Tick();
+  EXPECT_THAT(master_->Hear(), ElementsAre("hello with 1 slots, from 77 holding 1.1/101"))
+      << "a Hello without slots would be refused";
+  master_->SayWelcome(4);
+  executor_.Finish(1);
+  Tick();
+  EXPECT_THAT(master_->Hear(), ElementsAre("drain", "result #1: 1.1 ok 'a'"));
+  master_->Acknowledge(1);
+  EXPECT_FALSE(Tick());
+  EXPECT_TRUE(worker_->status().ok()) << worker_->status();
+  EXPECT_THAT(master_->Hear(), ElementsAre("goodbye: drained"));
+}
+
 TEST_F(WorkerTest, GivesUpWhenThereIsNoMaster) {
   master_.reset();
   network_ = std::make_shared<InprocNetwork>();

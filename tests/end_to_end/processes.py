@@ -14,6 +14,7 @@ TIMEOUT_S = 120
 
 _PROGRAMS = {
     'chunk_sum': 'examples/chunk_sum',
+    'greet': 'tests/end_to_end/greet',
     'mandelbrot': 'examples/mandelbrot',
     'pi': 'examples/pi',
     'master': 'master/master',
@@ -21,6 +22,15 @@ _PROGRAMS = {
     'worker': 'worker/worker',
     'worker_zmq': 'worker/worker_zmq',
 }
+
+
+def _use_home_of_our_own():
+  """Programs find, and leave, their keys below the test's own folder."""
+  os.environ['HOME'] = os.path.join(os.environ['TEST_TMPDIR'], 'home')
+  os.makedirs(os.environ['HOME'], mode=0o700, exist_ok=True)
+
+
+_use_home_of_our_own()
 
 
 def runfile(path):

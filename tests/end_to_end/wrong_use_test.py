@@ -1,5 +1,6 @@
 """Wrong use is one clear line and an exit status of 2; nothing runs."""
 
+import os
 import socket
 import unittest
 
@@ -58,13 +59,38 @@ class WrongUseTest(processes.EndToEndTest):
         ('zmq://:5555', ':5555'),
         ('zmq+ipc://', 'zmq+ipc'),
         ('inproc:x', 'inproc'),
-        ('zmq://0.0.0.0:5555', 'encrypt'),
-        ('zmq://*:5555', 'encrypt'),
-        ('zmq://192.0.2.1:5555', ''),
+        ('zmq://192.0.2.1:5555', 'cannot listen'),
     ):
       with self.subTest(url=url):
         self.assertIn(text, self.refused('master', f'--transport={url}', tasks))
     self.assertIn('has: inproc, zmq', self.refused('master_zmq', '--transport=mpi:', tasks))
+    self.assert_nothing_ran()
+
+  def test_security(self):
+    tasks = self.marker_task()
+    plain = '--insecure_no_encryption'
+    for arguments, text in (
+        ([plain, '--transport=zmq://0.0.0.0:5555'], '--insecure_anywhere'),
+        ([plain, '--transport=zmq://*:5555'], '--insecure_anywhere'),
+        ([plain], '--insecure_no_encryption is for zmq://'),
+        ([plain, '--transport=zmq://127.0.0.1:0', '--keys=keys'], 'no use for --keys'),
+        (['--insecure_anywhere', '--transport=zmq://127.0.0.1:0'], '--insecure_anywhere is for'),
+        (['--keys=keys'], '--keys is for zmq://'),
+    ):
+      with self.subTest(arguments=arguments):
+        self.assertIn(text, self.refused('master', *arguments, tasks))
+    nothing = self.path('nothing')
+    self.assertIn(nothing, self.refused('worker', '--transport=zmq://127.0.0.1:5555',
+                                        f'--keys={nothing}'))
+    self.assert_nothing_ran()
+
+  def test_keys_that_others_can_read(self):
+    keys = self.path('keys')
+    os.mkdir(keys, mode=0o755)
+    os.chmod(keys, 0o755)
+    said = self.refused('master', '--transport=zmq://127.0.0.1:0', f'--keys={keys}',
+                        self.marker_task())
+    self.assertIn('chmod', said)
     self.assert_nothing_ran()
 
   def test_a_port_in_use(self):

@@ -74,7 +74,8 @@ class ExitStatusTest(ranks.MpiFaultTest):
 
   def test_a_killed_worker_leaves_no_command_behind(self):
     tasks = self.write('tasks.txt', 'sleep 98765.75\n')
-    job = self.start_job(*self.tolerant(2, processes.program('master'), '--slots=1', tasks))
+    job = self.start_job(*self.tolerant(2, processes.program('master'), '--slots=1',
+                                        f'--pass_environment={ranks.MARK}', tasks))
     job.wait_for_command(b'98765.75')
     job.kill(1)
     job.wait_until_gone(b'98765.75')

@@ -1,5 +1,6 @@
 """The ranks of an MPI job as processes: finding them, killing them, seeing that none is left."""
 
+import contextlib
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from tests.end_to_end import processes
 
 
 LAUNCHER = 'tools/mpiexec_tolerant'
+MARK = 'TEST_MARK'  # a variable; commands have it only with --pass_environment
 
 
 def program(name):
@@ -34,11 +36,11 @@ def _stat(pid):
 class Job:
   """One mpiexec (tolerant or plain), whose processes are known by a mark in their environment."""
 
-  def __init__(self, test, *command):
-    self._mark = f'TASKFARM_TEST_MARK={uuid.uuid4()}'
+  def __init__(self, test, *command, **options):
+    self._mark = f'{MARK}={uuid.uuid4()}'
     name, value = self._mark.split('=')
     # What a killed launcher leaves there goes with the test's folder.
-    self.process = test.start(*command, env={name: value, 'TMPDIR': test.folder})
+    self.process = test.start(*command, env={name: value, 'TMPDIR': test.folder}, **options)
 
   def pids(self):
     """All living processes of the job but the launcher itself, and what they started."""
@@ -73,6 +75,11 @@ class Job:
         pass
     return killed
 
+  def children(self, rank):
+    """The processes that a rank has started."""
+    parents = self._pids_of(rank, supervisors=False)
+    stats = ((int(pid), _stat(pid)) for pid in os.listdir('/proc') if pid.isdigit())
+    return [pid for pid, stat in stats if stat and stat[1] in parents and stat[0] != b'Z']
 
   def _wait(self, condition, what):
     deadline = time.monotonic() + processes.TIMEOUT_S
@@ -82,7 +89,7 @@ class Job:
       time.sleep(0.01)  # a process that is no child of ours can only be looked at
 
   def _runs(self, word):
-    # A command's environment does not have the rank's variables, but it has the mark.
+    # A command's environment does not have the rank's variables; the mark is passed on.
     return any(word in _read(pid, 'cmdline').split(b'\0') for pid in self.pids())
 
   def wait_for_command(self, word):
@@ -96,9 +103,14 @@ class Job:
     try:
       self._wait(lambda: not self.pids(), 'processes are left')
     except AssertionError:
-      for pid in self.pids():
-        os.kill(pid, signal.SIGKILL)
+      self.kill_all()
       raise
+
+  def kill_all(self):
+    """All that is left of it, the launcher aside."""
+    for pid in self.pids():
+      with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 class MpiFaultTest(processes.EndToEndTest):

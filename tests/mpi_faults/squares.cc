@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <ranges>
 #include <string>
 
@@ -57,6 +58,7 @@ absl::Status Run(Client& farm) {
   auto numbers =
       std::views::iota(int64_t{0}, absl::GetFlag(FLAGS_tasks)) | std::views::transform(MakeNumber);
   int64_t ok = 0;
+  std::map<uint64_t, int64_t> ok_by_worker;
   absl::Status failure;
   for (const auto& done : farm.Map<SquareOf>(numbers, options)) {
     const int64_t i = static_cast<int64_t>(done.index);
@@ -69,6 +71,8 @@ absl::Status Run(Client& farm) {
     } else {
       ++ok;
       if (ok == 1) std::cout << "first result" << std::endl;
+      const uint64_t worker = Value(done.report.worker);
+      if (++ok_by_worker[worker] == 1) std::cout << "first of worker " << worker << std::endl;
     }
   }
   std::cout << ok << " ok of " << absl::GetFlag(FLAGS_tasks) << std::endl;

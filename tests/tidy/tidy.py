@@ -28,7 +28,7 @@ ALLOWED = {
     "transport/mpi/mpi_test_fixture.h": {"sleep": "one rank waits for a file of another"},
     "transport/mpi/mpi_transport_test.cc": {"sleep": "acts while the other end waits in Poll()"},
     "transport/zmq/": {"zmq": "the ZeroMQ transport"},
-    "worker/command_runner_test.cc": {"clock": "measures the processor time it took"},
+    "worker/commands/command_runner_test.cc": {"clock": "measures the processor time it took"},
 }
 
 MAX_LINES = 600

@@ -26,6 +26,7 @@ class CheckedTransport final : public Transport {
   absl::Status Send(PeerId to, Message&& message) override;
   absl::Status Poll(absl::Duration timeout, size_t max_events,
                     std::vector<TransportEvent>& events) override;
+  OutsideWait PrepareOutsideWait() override { return transport_->PrepareOutsideWait(); }
   void Wake() override { transport_->Wake(); }
   absl::Status Close(absl::Duration linger) override { return transport_->Close(linger); }
 

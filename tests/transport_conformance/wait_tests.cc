@@ -1,5 +1,8 @@
 // Poll() and Wake().
 
+#include <poll.h>
+
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -23,6 +26,22 @@ class Waiting : public TransportConformance {
     EXPECT_TRUE(master().Poll(timeout, 10, events).ok());
     EXPECT_TRUE(events.empty()) << "kind " << events[0].index();
     return Clock::Real().Now() - start;
+  }
+
+  // Polls until something comes or `timeout` has passed, and waits outside; how often it polled.
+  int PollOutside(absl::Duration timeout, std::vector<TransportEvent>& events) {
+    const absl::Time end = Clock::Real().Now() + timeout;
+    for (int polls = 1;; ++polls) {
+      EXPECT_TRUE(master().Poll(absl::ZeroDuration(), 10, events).ok());
+      const absl::Duration left = end - Clock::Real().Now();
+      if (!events.empty() || left <= absl::ZeroDuration()) return polls;
+      const OutsideWait wait = master().PrepareOutsideWait();
+      std::vector<pollfd> entries;
+      for (const int descriptor : wait.descriptors) entries.push_back({descriptor, POLLIN, 0});
+      const timespec at_most =
+          absl::ToTimespec(std::clamp(wait.at_most, absl::ZeroDuration(), left));
+      EXPECT_GE(ppoll(entries.data(), entries.size(), &at_most, nullptr), 0);
+    }
   }
 };
 
@@ -62,6 +81,31 @@ TEST_F(Waiting, AMessageEndsTheWait) {
     EXPECT_TRUE(std::holds_alternative<Received>(events[0]));
   }
   EXPECT_LT(Clock::Real().Now() - start, kPatience / 2);
+}
+
+TEST_F(Waiting, AMessageEndsAWaitOutside) {
+  SKIP_WHERE(capabilities().no_waiting);
+  Start(1);
+  const absl::Time start = Clock::Real().Now();
+  Command(peers()[0], "!echo");
+  for (int i = 0; i < 20; ++i) {
+    Send(peers()[0], {{absl::Cord("there and back")}});
+    std::vector<TransportEvent> events;
+    PollOutside(kPatience, events);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_TRUE(std::holds_alternative<Received>(events[0]));
+  }
+  EXPECT_LT(Clock::Real().Now() - start, kPatience / 2);
+}
+
+TEST_F(Waiting, AWaitOutsideDoesNotSpin) {
+  SKIP_WHERE(capabilities().no_waiting);
+  Start(1);
+  ExpectEcho(peers()[0], {{absl::Cord("there and back")}});
+  std::vector<TransportEvent> events;
+  const int polls = PollOutside(absl::Milliseconds(300), events);
+  EXPECT_TRUE(events.empty());
+  EXPECT_LT(polls, 3000);
 }
 
 TEST_F(Waiting, AWakeBeforehandEndsTheNextPoll) {

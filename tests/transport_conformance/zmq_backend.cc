@@ -5,11 +5,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/check.h"
+#include "keys/keyring.h"
 #include "tests/transport_conformance/peer.h"
+#include "transport/zmq/curve.h"
 
 namespace taskfarm::conformance {
 namespace {
@@ -44,6 +47,20 @@ void ZmqBackend::KillPeer() {
   CHECK_EQ(kill(victim_, SIGKILL), 0);
   CHECK_EQ(waitpid(victim_, nullptr, 0), victim_);
   victim_ = 0;
+}
+
+TransportFactory WithTestKeys(TransportFactory factory, bool encrypt) {
+  const char* const folder = std::getenv("TEST_TMPDIR");
+  CHECK(folder != nullptr);
+  const std::string keys = std::string(folder) + "/keys";
+  // A peer may come before its master.
+  CHECK_OK(MasterKeys::OpenOrCreate(keys, NewCurvePair).status());
+  factory.open = [open = std::move(factory.open), keys, encrypt](TransportOptions options) {
+    options.keys = keys;
+    options.encrypt = encrypt;
+    return open(options);
+  };
+  return factory;
 }
 
 std::optional<int> RunAsZmqPeer(int argc, char** argv, const TransportFactory& factory) {

@@ -16,6 +16,7 @@ namespace taskfarm::conformance {
 // What zmq and zmq+ipc have in common: peers are threads, the one to be killed is a process.
 class ZmqBackend : public Backend {
  public:
+  // `factory`: WithTestKeys().
   ZmqBackend(TransportFactory factory, std::string master_url, std::vector<std::string> bad_urls);
   ~ZmqBackend() override;
 
@@ -36,6 +37,9 @@ class ZmqBackend : public Backend {
   ThreadPeers peers_;
   pid_t victim_ = 0;  // 0: none
 };
+
+// `factory` with keys of this program's own, or without encryption.
+TransportFactory WithTestKeys(TransportFactory factory, bool encrypt = true);
 
 // RunAsPeer() for a program whose command line is what StartPeerToKill() gives it.
 std::optional<int> RunAsZmqPeer(int argc, char** argv, const TransportFactory& factory);

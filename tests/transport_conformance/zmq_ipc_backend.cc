@@ -23,7 +23,7 @@ class ShortDirectory {
 class ZmqIpcBackend final : private ShortDirectory, public ZmqBackend {
  public:
   ZmqIpcBackend()
-      : ZmqBackend(ZmqIpcTransportFactory(), "zmq+ipc://" + path() + "/farm",
+      : ZmqBackend(WithTestKeys(ZmqIpcTransportFactory()), "zmq+ipc://" + path() + "/farm",
                    {"zmq+ipc:", "zmq+ipc://", "zmq+ipc:/tmp/x",
                     "zmq+ipc:///tmp/" + std::string(200, 'x')}) {}
 };
@@ -33,7 +33,7 @@ class ZmqIpcBackend final : private ShortDirectory, public ZmqBackend {
 std::unique_ptr<Backend> MakeBackend() { return std::make_unique<ZmqIpcBackend>(); }
 
 std::optional<int> RunAsPeer(int argc, char** argv) {
-  return RunAsZmqPeer(argc, argv, ZmqIpcTransportFactory());
+  return RunAsZmqPeer(argc, argv, WithTestKeys(ZmqIpcTransportFactory()));
 }
 
 }  // namespace taskfarm::conformance

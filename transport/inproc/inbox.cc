@@ -11,6 +11,8 @@ namespace {
 // Far enough for any wait, near enough not to overflow.
 constexpr absl::Duration kLongest = absl::Hours(24 * 365);
 
+constexpr absl::Duration kLookWithoutSignal = absl::Milliseconds(1);
+
 std::chrono::nanoseconds Bounded(absl::Duration timeout) {
   return absl::ToChronoNanoseconds(std::min(timeout, kLongest));
 }
@@ -19,37 +21,57 @@ std::chrono::nanoseconds Bounded(absl::Duration timeout) {
 
 Inbox::PushResult Inbox::Push(Lane& lane, Message&& message) {
   const size_t bytes = message.total_bytes();
-  bool notify;
+  OwnerWaits waits;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) return PushResult::kClosed;
     if (!lane.window.Accept(bytes)) return PushResult::kWindowFull;
     queue_.push_back(Arrived{&lane, bytes, std::move(message)});
-    notify = std::exchange(owner_waits_, false);
+    waits = std::exchange(owner_waits_, OwnerWaits::kNowhere);
   }
-  if (notify) arrived_.notify_one();
+  Tell(waits);
   return PushResult::kAccepted;
 }
 
 void Inbox::Post(InboxItem item) {
-  bool notify;
+  OwnerWaits waits;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) return;
     queue_.push_back(std::move(item));
-    notify = std::exchange(owner_waits_, false);
+    waits = std::exchange(owner_waits_, OwnerWaits::kNowhere);
   }
-  if (notify) arrived_.notify_one();
+  Tell(waits);
 }
 
 void Inbox::Wake() {
   if (woken_.exchange(true)) return;
-  bool notify;
+  OwnerWaits waits;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    notify = std::exchange(owner_waits_, false);
+    waits = std::exchange(owner_waits_, OwnerWaits::kNowhere);
   }
-  if (notify) arrived_.notify_one();
+  Tell(waits);
+}
+
+// Without the mutex. The signal was there before anyone could see that the owner waits for it.
+void Inbox::Tell(OwnerWaits where) {
+  if (where == OwnerWaits::kInside) arrived_.notify_one();
+  if (where == OwnerWaits::kOutside) signal_->Raise();
+}
+
+OutsideWait Inbox::PrepareOutsideWait() {
+  if (signal_ == nullptr) {
+    absl::StatusOr<std::shared_ptr<WakeSignal>> signal = WakeSignal::Create();
+    // Without a descriptor left the inbox is looked at now and then.
+    if (!signal.ok()) return {.at_most = kLookWithoutSignal};
+    signal_ = *std::move(signal);
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (next_ < batch_.size() || !queue_.empty()) return {.at_most = absl::ZeroDuration()};
+  owner_waits_ = OwnerWaits::kOutside;
+  has_waited_outside_ = true;
+  return {.descriptors = {signal_->fd()}};
 }
 
 bool Inbox::WaitUntilTaken(const Lane& lane, absl::Duration timeout) {
@@ -64,8 +86,13 @@ bool Inbox::WaitUntilTaken(const Lane& lane, absl::Duration timeout) {
 absl::Span<InboxItem> Inbox::Take(absl::Duration timeout, size_t max_items) {
   absl::Span<InboxItem> taken;
   writable_.clear();
+  if (std::exchange(has_waited_outside_, false)) {
+    signal_->Drain();
+    signal_->Take();
+  }
   {
     std::unique_lock<std::mutex> lock(mutex_);
+    owner_waits_ = OwnerWaits::kNowhere;
     if (next_ == batch_.size()) {
       batch_.clear();
       next_ = 0;
@@ -85,13 +112,14 @@ absl::Span<InboxItem> Inbox::Take(absl::Duration timeout, size_t max_items) {
 
 void Inbox::WaitForItems(std::unique_lock<std::mutex>& lock, absl::Duration timeout) {
   const auto ready = [&] {
+    if (!queue_.empty() || woken_.load()) return true;
     // Set again after a spurious return: it says that somebody has to notify.
-    owner_waits_ = queue_.empty() && !woken_.load();
-    return !owner_waits_;
+    owner_waits_ = OwnerWaits::kInside;
+    return false;
   };
   if (timeout <= absl::ZeroDuration() || ready()) return;
   arrived_.wait_for(lock, Bounded(timeout), ready);
-  owner_waits_ = false;
+  owner_waits_ = OwnerWaits::kNowhere;
 }
 
 void Inbox::ReleaseWindows(absl::Span<const InboxItem> items) {

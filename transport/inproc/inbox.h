@@ -14,6 +14,7 @@
 #include "transport/message.h"
 #include "transport/send_window.h"
 #include "transport/transport.h"
+#include "transport/wake_signal.h"
 
 namespace taskfarm::inproc {
 
@@ -70,10 +71,18 @@ class Inbox {
   // Wake() was called, or `timeout` has passed. Valid until the next call.
   absl::Span<InboxItem> Take(absl::Duration timeout, size_t max_items);
 
+  // Owner, after a Take() that gave nothing: what to wait for until the next one. It ends with what
+  // arrives, not with Wake().
+  OutsideWait PrepareOutsideWait();
+
   // Owner. Accepts nothing from now on; returns all that was not taken.
   std::vector<InboxItem> Close();
 
  private:
+  // Where the owner waits for somebody to tell it: in Take(), or at signal_.
+  enum class OwnerWaits { kNowhere, kInside, kOutside };
+
+  void Tell(OwnerWaits where);
   void WaitForItems(std::unique_lock<std::mutex>& lock, absl::Duration timeout);
   void ReleaseWindows(absl::Span<const InboxItem> items);
 
@@ -82,7 +91,7 @@ class Inbox {
   std::mutex mutex_;
   std::condition_variable arrived_;  // the owner waits here
   std::condition_variable taken_;    // WaitUntilTaken() waits here
-  bool owner_waits_ = false;
+  OwnerWaits owner_waits_ = OwnerWaits::kNowhere;
   int flush_waits_ = 0;
   bool closed_ = false;
   std::vector<InboxItem> queue_;
@@ -91,6 +100,9 @@ class Inbox {
   std::vector<InboxItem> batch_;
   size_t next_ = 0;
   std::vector<Lane*> writable_;
+
+  std::shared_ptr<WakeSignal> signal_;  // made by the first PrepareOutsideWait()
+  bool has_waited_outside_ = false;     // since the last Take()
 };
 
 }  // namespace taskfarm::inproc

@@ -43,6 +43,7 @@ class InprocTransport final : public Transport {
   absl::Status Send(PeerId to, Message&& message) override;
   absl::Status Poll(absl::Duration timeout, size_t max_events,
                     std::vector<TransportEvent>& events) override;
+  OutsideWait PrepareOutsideWait() override { return inbox_.PrepareOutsideWait(); }
   void Wake() override { inbox_.Wake(); }
   absl::Status Close(absl::Duration linger) override;
 

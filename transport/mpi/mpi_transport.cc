@@ -51,6 +51,7 @@ class MpiTransport final : public Transport {
   absl::Status Send(PeerId to, Message&& message) override;
   absl::Status Poll(absl::Duration timeout, size_t max_events,
                     std::vector<TransportEvent>& events) override;
+  OutsideWait PrepareOutsideWait() override;
   void Wake() override { sleeper_->Wake(); }
   absl::Status Close(absl::Duration linger) override;
 
@@ -84,6 +85,7 @@ class MpiTransport final : public Transport {
   void Deliver(size_t max_events, std::vector<TransportEvent>& events);
   void OnConsumed(int rank, size_t bytes);
   void SendOwedAcks();
+  std::optional<absl::Duration> Pause(absl::Time now);
   void Wait(absl::Time now, absl::Time deadline);
   void Leave(absl::FunctionRef<bool()> all_said_goodbye);
   void LeaveWithoutFinalize(absl::FunctionRef<bool()> all_said_goodbye);
@@ -387,16 +389,31 @@ void MpiTransport::SendOwedAcks() {
   }
 }
 
-void MpiTransport::Wait(absl::Time now, absl::Time deadline) {
+// Takes the looks that are due at once itself, as they cost less here than by way of Poll().
+OutsideWait MpiTransport::PrepareOutsideWait() {
+  while (true) {
+    const std::optional<absl::Duration> sleep = Pause(clock_->Now());
+    if (sleep.has_value()) return {.at_most = *sleep};
+    const absl::StatusOr<bool> progress = TurnOnce(/*max_events=*/1);
+    if (!progress.ok() || *progress) return {.at_most = absl::ZeroDuration()};
+  }
+}
+
+// Nothing was there at `now`: gives way to others if it is time for that. How long to sleep before
+// looking again; nothing if that is due at once.
+std::optional<absl::Duration> MpiTransport::Pause(absl::Time now) {
   const WaitPolicy::Step step =
       wait_policy_.Next(now, outbox_.bytes_under_way() + inbox_.bytes_under_way());
-  if (step.kind == WaitPolicy::Kind::kLookAgain) return;
+  if (step.kind == WaitPolicy::Kind::kLookAgain) return std::nullopt;
   if (!owed_acks_.empty()) SendOwedAcks();
-  if (step.kind == WaitPolicy::Kind::kYield) {
-    sched_yield();
-  } else {
-    sleeper_->Sleep(std::min(step.sleep, deadline - now));
-  }
+  if (step.kind == WaitPolicy::Kind::kSleep) return step.sleep;
+  sched_yield();
+  return absl::ZeroDuration();
+}
+
+void MpiTransport::Wait(absl::Time now, absl::Time deadline) {
+  const absl::Duration sleep = Pause(now).value_or(absl::ZeroDuration());
+  if (sleep > absl::ZeroDuration()) sleeper_->Sleep(std::min(sleep, deadline - now));
 }
 
 absl::StatusOr<OpenedTransport> Open(const TransportOptions& options) {

@@ -7,6 +7,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "transport/zmq/curve_options.h"
 
 namespace taskfarm::zmq_backend {
 namespace {
@@ -89,6 +90,23 @@ absl::Status SendParts(zmq::socket_t& socket, std::optional<absl::string_view> r
   return status;
 }
 
+// ZMTP's header of a frame, and what CURVE adds.
+size_t WireBytes(size_t frame_bytes, bool encrypted) {
+  constexpr size_t kCurveBytes = 33;
+  constexpr size_t kMaxShortFrame = 255;
+  const size_t bytes = frame_bytes + (encrypted ? kCurveBytes : 0);
+  return bytes + (bytes > kMaxShortFrame ? 9 : 2);
+}
+
+Origin OriginOf(zmq::message_t& frame) {
+  const auto property = [&frame](const char* name) -> std::string {
+    const char* const value = zmq_msg_gets(frame.handle(), name);
+    return value == nullptr ? "" : value;
+  };
+  return {zmq_msg_get(frame.handle(), ZMQ_SRCFD), property(kIdentityProperty),
+          property(kKeyProperty)};
+}
+
 absl::Cord TakePart(zmq::message_t frame) {
   const absl::string_view bytes(frame.data<char>(), frame.size());
   if (bytes.size() <= kMaxCopiedBytes) return absl::Cord(bytes);
@@ -104,6 +122,7 @@ class Collector {
   void Add(zmq::message_t frame) {
     ++parts_;
     bytes_ += frame.size();
+    incoming_.wire_bytes += WireBytes(frame.size(), options_.encrypt);
     // One part more than allowed: the empty frame behind what looks like a control message.
     if (parts_ > options_.max_parts + 1 || bytes_ > MaxFrameBytes(options_)) {
       incoming_.message.parts.clear();
@@ -172,14 +191,15 @@ absl::StatusOr<bool> ReceiveFrame(zmq::socket_t& socket, zmq::message_t& frame) 
 }
 
 absl::StatusOr<bool> ReceiveMessage(zmq::socket_t& socket, const TransportOptions& options,
-                                    bool want_descriptor, Incoming& incoming) {
+                                    bool want_origin, Incoming& incoming) {
   zmq::message_t frame;
   absl::StatusOr<bool> received = ReceiveFrame(socket, frame);
   if (!received.ok() || !*received) return received;
   incoming.status = absl::OkStatus();
   incoming.control.reset();
   incoming.message.parts.clear();
-  incoming.descriptor = want_descriptor ? zmq_msg_get(frame.handle(), ZMQ_SRCFD) : -1;
+  incoming.wire_bytes = 0;
+  incoming.origin = want_origin ? OriginOf(frame) : Origin();
   Collector collector(options, incoming);
   while (true) {
     const bool more = frame.more();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,6 +40,13 @@ size_t MaxFrameBytes(const TransportOptions& options);
 // Takes the next frame, without waiting. False if there is none; Internal if the socket is broken.
 absl::StatusOr<bool> ReceiveFrame(zmq::socket_t& socket, zmq::message_t& frame);
 
+// Of the connection that a message came over.
+struct Origin {
+  int descriptor = -1;   // may be closed, and the number in use elsewhere, by now
+  std::string identity;  // where a ZapResponder has let it in; else empty
+  std::string key;       // its public one, by which it was let in
+};
+
 // One message as it came out of a socket.
 struct Incoming {
   // InvalidArgument if it was over the limits: then it was thrown away as it was read.
@@ -46,15 +54,15 @@ struct Incoming {
   // Of a control message; one of a kind unknown here has neither this nor parts.
   std::optional<Control> control;
   Message message;
-  // Of the connection it came over, which may be closed and the number in use elsewhere by now.
-  // -1 if not asked for.
-  int descriptor = -1;
+  // What it took on its way, near enough.
+  size_t wire_bytes = 0;
+  Origin origin;  // if it was asked for
 };
 
 // Takes the next message, without waiting. Returns as ReceiveFrame(), which on a ROUTER has to take
 // the routing id first.
 absl::StatusOr<bool> ReceiveMessage(zmq::socket_t& socket, const TransportOptions& options,
-                                    bool want_descriptor, Incoming& incoming);
+                                    bool want_origin, Incoming& incoming);
 
 }  // namespace taskfarm::zmq_backend
 

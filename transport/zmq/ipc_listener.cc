@@ -70,7 +70,25 @@ absl::Status RemoveStale(const std::string& path) {
 
 }  // namespace
 
+absl::Status CheckSocketIsOurs(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat found;
+  if (stat(folder.c_str(), &found) == 0 && (found.st_mode & S_IWOTH) != 0 &&
+      (found.st_mode & S_ISVTX) == 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("zmq+ipc://", path, ": everybody may write to ", folder,
+                     " and put another socket there; choose another directory, or chmod o-w"));
+  }
+  if (lstat(path.c_str(), &found) == 0 && found.st_uid != geteuid()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("zmq+ipc://", path, ": it belongs to another user"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<IpcListener> IpcListener::Listen(const std::string& path) {
+  if (absl::Status status = CheckSocketIsOurs(path); !status.ok()) return status;
   IpcListener listener(NewSocket());
   const int descriptor = listener.descriptor_;
   if (descriptor < 0) return Failure(path, "cannot open a socket");

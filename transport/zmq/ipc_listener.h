@@ -5,9 +5,14 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace taskfarm::zmq_backend {
+
+// PermissionDenied, with the reason, if somebody else could be, or come, behind the socket at
+// `path`: it is another user's, or its directory is open to everybody. OK also if there is nothing.
+absl::Status CheckSocketIsOurs(const std::string& path);
 
 // A listening Unix socket whose file only this user may connect to, from the moment it exists.
 // (libzmq would create it with everybody's permissions, and first delete whatever has its name.)
@@ -16,6 +21,7 @@ class IpcListener {
   // Listens at `path`, after removing a socket there that nobody listens to any more.
   //   AlreadyExists       somebody listens there.
   //   FailedPrecondition  there is a file that is not a socket.
+  //   PermissionDenied    as CheckSocketIsOurs().
   //   else                the system's own error.
   static absl::StatusOr<IpcListener> Listen(const std::string& path);
 

@@ -96,6 +96,25 @@ TEST_F(IpcListenerTest, RefusesAFileThatIsNoSocket) {
   EXPECT_EQ(content, "precious");
 }
 
+// Or could be: in such a directory they can put theirs in the place of ours at any time.
+TEST_F(IpcListenerTest, RefusesASocketThatMayBeSomebodyElses) {
+  EXPECT_TRUE(CheckSocketIsOurs(Path()).ok());
+  EXPECT_TRUE(CheckSocketIsOurs("relative").ok());
+  ASSERT_EQ(chmod(directory_.c_str(), 0777), 0);
+  EXPECT_TRUE(absl::IsPermissionDenied(CheckSocketIsOurs(Path()))) << CheckSocketIsOurs(Path());
+  EXPECT_TRUE(absl::IsPermissionDenied(IpcListener::Listen(Path()).status()));
+  EXPECT_FALSE(std::filesystem::exists(Path()));
+  ASSERT_EQ(chmod(directory_.c_str(), 01777), 0);
+  EXPECT_TRUE(CheckSocketIsOurs(Path()).ok());
+  if (geteuid() == 0) {
+    std::ofstream(Path()) << "";
+    if (chown(Path().c_str(), 65534, 65534) != 0) GTEST_SKIP() << "nobody else to be here";
+    EXPECT_TRUE(absl::IsPermissionDenied(CheckSocketIsOurs(Path())));
+  } else {
+    EXPECT_TRUE(absl::IsPermissionDenied(CheckSocketIsOurs("/etc/passwd")));
+  }
+}
+
 TEST_F(IpcListenerTest, SaysWhereItCannotListen) {
   const absl::Status status = IpcListener::Listen(Path("missing/farm")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;

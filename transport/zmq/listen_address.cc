@@ -30,6 +30,14 @@ bool IsLoopback(const sockaddr& address) {
   return IN6_IS_ADDR_LOOPBACK(&ipv6);
 }
 
+bool IsAny(const sockaddr& address) {
+  if (address.sa_family == AF_INET) {
+    return reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr == htonl(INADDR_ANY);
+  }
+  return address.sa_family == AF_INET6 &&
+         IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+}
+
 std::string Numeric(const addrinfo& entry) {
   char text[NI_MAXHOST] = "?";
   getnameinfo(entry.ai_addr, entry.ai_addrlen, text, sizeof(text), nullptr, 0, NI_NUMERICHOST);
@@ -39,15 +47,28 @@ std::string Numeric(const addrinfo& entry) {
 absl::Status NotLoopback(const TcpUrl& url, const std::string& address) {
   const std::string which = address == url.host ? "" : absl::StrCat(" (", address, ")");
   return absl::PermissionDeniedError(absl::StrCat(
-      "zmq://", url.HostPort(), ": refused to listen at ", url.host, which,
-      ", which other machines may reach: connections are not encrypted yet; use zmq://127.0.0.1:",
-      url.port, ", zmq+ipc://PATH, or one of these at the end of an ssh tunnel"));
+      "zmq://", url.HostPort(), ": refused to listen without encryption at ", url.host, which,
+      ", which other machines may reach; leave --insecure_no_encryption away, or add "
+      "--insecure_anywhere if whoever reaches it may run commands here"));
+}
+
+Endpoint TcpEndpoint(const std::string& host, uint16_t port, bool ipv6) {
+  return Endpoint{absl::StrCat("tcp://", TcpUrl{host, port, ipv6}.HostPort()), ipv6};
 }
 
 }  // namespace
 
-absl::StatusOr<Endpoint> ResolveLoopback(const TcpUrl& url) {
-  if (url.host == "*") return NotLoopback(url, "every address of this machine");
+Endpoint ListenAddress::FromHere(uint16_t port) const {
+  if (is_any) return TcpEndpoint(endpoint.ipv6 ? "::1" : "127.0.0.1", port, endpoint.ipv6);
+  const size_t colon = endpoint.address.rfind(':');
+  return Endpoint{absl::StrCat(endpoint.address.substr(0, colon), ":", port), endpoint.ipv6};
+}
+
+absl::StatusOr<ListenAddress> ResolveListenAddress(const TcpUrl& url, Reach reach) {
+  if (url.host == "*") {
+    if (reach == Reach::kLoopback) return NotLoopback(url, "every address of this machine");
+    return ListenAddress{TcpEndpoint("0.0.0.0", url.port, false), /*is_any=*/true};
+  }
   addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
@@ -58,14 +79,16 @@ absl::StatusOr<Endpoint> ResolveLoopback(const TcpUrl& url) {
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, &freeaddrinfo);
   const addrinfo* chosen = nullptr;
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
-    if (!IsLoopback(*entry->ai_addr)) return NotLoopback(url, Numeric(*entry));
+    if (reach == Reach::kLoopback && !IsLoopback(*entry->ai_addr)) {
+      return NotLoopback(url, Numeric(*entry));
+    }
     // IPv4 where there is one: that is what workers try first.
     if (chosen == nullptr || (chosen->ai_family != AF_INET && entry->ai_family == AF_INET)) {
       chosen = entry;
     }
   }
-  const TcpUrl address{Numeric(*chosen), url.port, chosen->ai_family == AF_INET6};
-  return Endpoint{absl::StrCat("tcp://", address.HostPort()), address.is_ipv6};
+  return ListenAddress{TcpEndpoint(Numeric(*chosen), url.port, chosen->ai_family == AF_INET6),
+                       IsAny(*chosen->ai_addr)};
 }
 
 }  // namespace taskfarm::zmq_backend

@@ -7,10 +7,21 @@
 
 namespace taskfarm::zmq_backend {
 
+// Where a master may listen.
+enum class Reach { kLoopback, kAnywhere };
+
+struct ListenAddress {
+  Endpoint endpoint;
+  bool is_any = false;  // every address of this machine
+
+  // Where it is reached from this machine at `port`.
+  Endpoint FromHere(uint16_t port) const;
+};
+
 // Resolves the host of `url` (which may take the resolver's time) to the address a master listens
-// at. PermissionDenied unless every address of that host is a loopback address: what is sent is not
-// encrypted yet. NotFound if the host has none.
-absl::StatusOr<Endpoint> ResolveLoopback(const TcpUrl& url);
+// at. PermissionDenied if only loopback addresses are allowed and that host has another. NotFound
+// if the host has none.
+absl::StatusOr<ListenAddress> ResolveListenAddress(const TcpUrl& url, Reach reach);
 
 }  // namespace taskfarm::zmq_backend
 

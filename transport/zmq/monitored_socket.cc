@@ -7,16 +7,21 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/check.h"
 #include "transport/zmq/frames.h"
+#include "transport/zmq/limits.h"
 
 namespace taskfarm::zmq_backend {
 namespace {
 
 constexpr int kBacklog = 1024;
-constexpr int kHandshakeMillis = 3000;
 constexpr int kConnectMillis = 5000;
 constexpr int kPingMillis = 1000;
+
+// Of data under way. TCP tries again after twice the time each time, so that a network that is back
+// after a minute would be used after another one: a new connection is quicker.
+constexpr int kUnansweredMillis = 5000;
 
 // libzmq takes a peer for dead if no whole frame came for so long after a ping, and so the largest
 // frame has to get through in this time, over a slow link too.
@@ -48,10 +53,11 @@ MonitoredSocket::MonitoredSocket(zmq::context_t& context, zmq::socket_type type)
 
 absl::StatusOr<std::unique_ptr<MonitoredSocket>> MonitoredSocket::Open(
     zmq::context_t& context, zmq::socket_type type, const TransportOptions& options,
-    int connection_events) {
+    const std::optional<CurveOptions>& curve, int connection_events) {
   try {
     std::unique_ptr<MonitoredSocket> opened(new MonitoredSocket(context, type));
     opened->Configure(type, options);
+    if (curve.has_value()) opened->Encrypt(*curve);
     opened->StartMonitor(connection_events);
     return opened;
   } catch (const zmq::error_t& error) {
@@ -62,10 +68,12 @@ absl::StatusOr<std::unique_ptr<MonitoredSocket>> MonitoredSocket::Open(
 void MonitoredSocket::Configure(zmq::socket_type type, const TransportOptions& options) {
   socket_.set(zmq::sockopt::linger, 0);
   socket_.set(zmq::sockopt::backlog, kBacklog);
-  socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMillis);
+  socket_.set(zmq::sockopt::handshake_ivl,
+              static_cast<int>(absl::ToInt64Milliseconds(kHandshakeTime)));
   socket_.set(zmq::sockopt::connect_timeout, kConnectMillis);
   socket_.set(zmq::sockopt::heartbeat_ivl, kPingMillis);
   socket_.set(zmq::sockopt::heartbeat_timeout, SilenceMillis(options));
+  socket_.set(zmq::sockopt::tcp_maxrt, kUnansweredMillis);
   socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(MaxFrameBytes(options)));
   socket_.set(zmq::sockopt::sndhwm, QueueMessages(options));
   // No limit, for libzmq must never stop reading: of a peer that then hangs up it loses what it has
@@ -79,8 +87,20 @@ void MonitoredSocket::Configure(zmq::socket_type type, const TransportOptions& o
     // (Not -1, nor ZMQ_IMMEDIATE: with either a disconnect drops what was received but not read.)
     socket_.set(zmq::sockopt::reconnect_ivl, INT_MAX);
   }
-  // Keys belong here, before Bind() and Connect().
   descriptor_ = socket_.get(zmq::sockopt::fd);
+}
+
+// Before Bind() and Connect().
+void MonitoredSocket::Encrypt(const CurveOptions& curve) {
+  const bool is_master = curve.master_public_key.empty();
+  socket_.set(zmq::sockopt::curve_server, is_master);
+  if (is_master) {
+    socket_.set(zmq::sockopt::zap_domain, kZapDomain);
+  } else {
+    socket_.set(zmq::sockopt::curve_serverkey, curve.master_public_key);
+    socket_.set(zmq::sockopt::curve_publickey, curve.pair.public_key);
+  }
+  socket_.set(zmq::sockopt::curve_secretkey, curve.pair.secret_key);
 }
 
 void MonitoredSocket::StartMonitor(int connection_events) {

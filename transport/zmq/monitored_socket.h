@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "transport/open_transport.h"
+#include "transport/zmq/curve_options.h"
 #include "zmq.hpp"
 
 namespace taskfarm::zmq_backend {
@@ -22,8 +23,8 @@ struct Endpoint {
 
 // What happened to a connection of a socket.
 struct ConnectionEvent {
-  uint16_t kind;   // one ZMQ_EVENT_...
-  int descriptor;  // of the connection, where the event has one
+  uint16_t kind;  // one ZMQ_EVENT_...
+  int value;      // the connection's descriptor, or why the handshake has failed
 };
 
 // A ROUTER or DEALER with the settings this backend wants, and the monitor that tells what happens
@@ -33,11 +34,11 @@ struct ConnectionEvent {
 // of the two descriptors is readable. They signal news, not that something is there.
 class MonitoredSocket {
  public:
-  // `connection_events`: the ZMQ_EVENT_... to tell, or-ed. `context` outlives the socket.
-  static absl::StatusOr<std::unique_ptr<MonitoredSocket>> Open(zmq::context_t& context,
-                                                               zmq::socket_type type,
-                                                               const TransportOptions& options,
-                                                               int connection_events);
+  // `connection_events`: the ZMQ_EVENT_... to tell, or-ed. `curve`: nullopt for connections that
+  // are not encrypted; a master's needs a ZapResponder. `context` outlives the socket.
+  static absl::StatusOr<std::unique_ptr<MonitoredSocket>> Open(
+      zmq::context_t& context, zmq::socket_type type, const TransportOptions& options,
+      const std::optional<CurveOptions>& curve, int connection_events);
   MonitoredSocket(const MonitoredSocket&) = delete;
   MonitoredSocket& operator=(const MonitoredSocket&) = delete;
   // Drops what was not sent.
@@ -58,6 +59,7 @@ class MonitoredSocket {
  private:
   MonitoredSocket(zmq::context_t& context, zmq::socket_type type);
   void Configure(zmq::socket_type type, const TransportOptions& options);
+  void Encrypt(const CurveOptions& curve);
   void StartMonitor(int connection_events);
 
   zmq::socket_t socket_;

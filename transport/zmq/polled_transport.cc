@@ -43,16 +43,23 @@ absl::Status PolledTransport::Poll(absl::Duration timeout, size_t max_events,
     const bool woken = wake_->Take();
     const absl::StatusOr<bool> emptied = Collect();
     if (!emptied.ok()) return emptied.status();
+    emptied_ = *emptied;
     if (events.size() > size_before || woken || timeout <= absl::ZeroDuration()) break;
     if (deadline == absl::InfinitePast()) {
       deadline = clock_.Now() + timeout;
     } else if (clock_.Now() >= deadline) {
       break;
     }
-    if (!*emptied) continue;
+    if (!emptied_) continue;
     if (absl::Status status = WaitUntil(deadline); !status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+OutsideWait PolledTransport::PrepareOutsideWait() {
+  if (!emptied_ || !later_.empty()) return {.at_most = absl::ZeroDuration()};
+  Waits waits = WaitsFor();
+  return {.descriptors = std::move(waits.descriptors), .at_most = waits.until - clock_.Now()};
 }
 
 // Waits for a wake-up, for news from libzmq or for the time; may return early.

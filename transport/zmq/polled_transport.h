@@ -13,8 +13,8 @@
 #include "absl/time/time.h"
 #include "transport/clock.h"
 #include "transport/transport.h"
+#include "transport/wake_signal.h"
 #include "transport/zmq/frames.h"
-#include "transport/zmq/wake_signal.h"
 
 namespace taskfarm::zmq_backend {
 
@@ -23,6 +23,7 @@ class PolledTransport : public Transport {
  public:
   absl::Status Poll(absl::Duration timeout, size_t max_events,
                     std::vector<TransportEvent>& events) final;
+  OutsideWait PrepareOutsideWait() final;
   void Wake() final { wake_->Raise(); }
   absl::Status Close(absl::Duration linger) final;
 
@@ -69,6 +70,7 @@ class PolledTransport : public Transport {
   std::vector<TransportEvent>* events_ = nullptr;  // of the current Poll()
   size_t max_size_ = 0;                            // up to which it may fill them
   std::deque<TransportEvent> later_;
+  bool emptied_ = false;  // by the last Poll()
   bool closed_ = false;
 };
 

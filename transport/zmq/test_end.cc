@@ -11,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "keys/keyring.h"
 #include "transport/clock.h"
+#include "transport/zmq/curve.h"
 #include "transport/zmq/zmq_transport.h"
 
 namespace taskfarm::zmq_backend {
@@ -41,8 +43,18 @@ std::string ShortDirectory::Path(absl::string_view name) const {
   return absl::StrCat(path_, "/", name);
 }
 
+std::string TestKeys() {
+  const char* const folder = std::getenv("TEST_TMPDIR");
+  CHECK(folder != nullptr);
+  return absl::StrCat(folder, "/keys");
+}
+
 absl::StatusOr<OpenedTransport> OpenZmq(const TransportOptions& options) {
-  return OpenTransport(options, {ZmqTransportFactory(), ZmqIpcTransportFactory()});
+  TransportOptions with_keys = options;
+  if (with_keys.keys.empty()) with_keys.keys = TestKeys();
+  // A worker may be opened first.
+  CHECK_OK(MasterKeys::OpenOrCreate(TestKeys(), NewCurvePair).status());
+  return OpenTransport(with_keys, {ZmqTransportFactory(), ZmqIpcTransportFactory()});
 }
 
 End::End(const TransportOptions& options) {
@@ -84,6 +96,7 @@ std::string End::TakeText() {
 void End::Take(PeerUp& up) {
   CHECK(up.peer == PeerId{ups.size() + 1}) << "peers count from 1";
   ups.push_back(up.peer);
+  identities[up.peer] = std::move(up.identity);
 }
 
 void End::Take(PeerDown& down) {

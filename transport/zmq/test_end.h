@@ -36,7 +36,11 @@ class ShortDirectory {
   std::string path_;
 };
 
+// With keys of this program's own where `options` names none.
 absl::StatusOr<OpenedTransport> OpenZmq(const TransportOptions& options);
+
+// Where those are.
+std::string TestKeys();
 
 // One end of a connection, and all that its transport has told. Keeps the promises of transport.h
 // in view: the program ends if one is broken.
@@ -59,6 +63,7 @@ class End {
   std::string TakeText();
 
   std::vector<PeerId> ups;
+  std::map<PeerId, std::string> identities;
   std::map<PeerId, absl::Status> downs;
   std::vector<PeerId> writables;
   std::deque<Received> messages;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "transport/message_limits.h"
 
@@ -12,8 +13,19 @@ namespace {
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 
-constexpr int kConnectionEvents =
-    ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED;
+constexpr int kConnectionEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                                  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                                  ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED |
+                                  ZMQ_EVENT_CONNECT_RETRIED;
+
+// What a ZapResponder says to one that is not on its list.
+constexpr int kNotOnTheList = 400;
+
+// A master with another key hangs up in the middle of the handshake and does not say why. One that
+// is killed at that moment looks the same, but not again and again; one that is too busy lets the
+// time for a handshake pass.
+constexpr int kCutsOfARefusal = 3;
+constexpr absl::Duration kSoon = absl::Seconds(2);
 
 absl::Status NotUp(PeerId id) {
   return absl::NotFoundError(absl::StrCat("peer ", static_cast<uint64_t>(id), " is not up"));
@@ -24,12 +36,14 @@ absl::Status NotUp(PeerId id) {
 WorkerTransport::WorkerTransport(const TransportOptions& options, Clock& clock,
                                  std::shared_ptr<WakeSignal> wake,
                                  std::unique_ptr<zmq::context_t> context,
-                                 EndpointOfAttempt endpoint)
+                                 EndpointOfAttempt endpoint,
+                                 std::optional<WorkerCredentials> credentials)
     : PolledTransport(clock, std::move(wake)),
       options_(options),
       endpoint_(std::move(endpoint)),
       context_(std::move(context)),
-      pause_(kFirstPause) {}
+      pause_(kFirstPause),
+      credentials_(std::move(credentials)) {}
 
 absl::Status WorkerTransport::Send(PeerId to, Message&& message) {
   if (absl::Status status = CheckMessageLimits(message, options_); !status.ok()) return status;
@@ -51,9 +65,14 @@ void WorkerTransport::SendControlToMaster(ControlKind kind, absl::string_view te
 }
 
 absl::StatusOr<bool> WorkerTransport::Collect() {
-  if (!connection_.has_value() && !is_closed() && clock().Now() >= next_attempt_) Connect();
-  if (!connection_.has_value()) return true;
+  if (probe_.has_value()) StepProbe();
+  if (!connection_.has_value() && !probe_.has_value() && refused_.ok() && !is_closed() &&
+      clock().Now() >= next_attempt_) {
+    Connect();
+  }
   TakeConnectionEvents();
+  if (!refused_.ok()) return refused_;
+  if (!connection_.has_value()) return true;
   for (int i = 0; i < kMaxTaken && HasRoom(); ++i) {
     if (!connection_.has_value() || connection_->state == Connection::State::kConnecting) {
       return true;
@@ -70,6 +89,9 @@ absl::StatusOr<bool> WorkerTransport::Collect() {
 }
 
 PolledTransport::Waits WorkerTransport::WaitsFor() {
+  if (probe_.has_value()) {
+    return {.descriptors = {probe_->descriptor()}, .until = probe_->deadline()};
+  }
   if (!connection_.has_value()) return {.descriptors = {}, .until = next_attempt_};
   MonitoredSocket& socket = *connection_->socket;
   if (connection_->state == Connection::State::kConnecting) {
@@ -79,12 +101,19 @@ PolledTransport::Waits WorkerTransport::WaitsFor() {
 }
 
 void WorkerTransport::Connect() {
-  connection_.emplace(options_);
-  absl::StatusOr<std::unique_ptr<MonitoredSocket>> socket =
-      MonitoredSocket::Open(*context_, zmq::socket_type::dealer, options_, kConnectionEvents);
+  const absl::StatusOr<Endpoint> endpoint = endpoint_(attempts_);
+  if (!endpoint.ok()) {
+    refused_ = endpoint.status();
+    return;
+  }
+  connection_.emplace(options_, clock().Now());
+  const std::optional<CurveOptions> curve =
+      credentials_.has_value() ? std::make_optional(credentials_->curve) : std::nullopt;
+  absl::StatusOr<std::unique_ptr<MonitoredSocket>> socket = MonitoredSocket::Open(
+      *context_, zmq::socket_type::dealer, options_, curve, kConnectionEvents);
   if (socket.ok()) {
     connection_->socket = *std::move(socket);
-    if (connection_->socket->Connect(endpoint_(attempts_)).ok()) return;
+    if (connection_->socket->Connect(*endpoint).ok()) return;
   }
   Disconnect();  // short of descriptors, say: that may pass
 }
@@ -95,16 +124,73 @@ void WorkerTransport::TakeConnectionEvents() {
     if (!event.has_value()) return;
     if (event->kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
       attempts_ = 0;
+      cut_handshakes_ = 0;
       pause_ = kFirstPause;
       connection_->state = Connection::State::kUp;
       connection_->master = PeerId{++last_peer_};
       Emit(PeerUp{connection_->master});
     } else if (connection_->state == Connection::State::kConnecting) {
-      Disconnect();
+      TakeFailure(*event);
     } else {
       connection_->state = Connection::State::kLost;
     }
   }
+}
+
+void WorkerTransport::TakeFailure(const ConnectionEvent& event) {
+  switch (event.kind) {
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      if (event.value == kNotOnTheList && credentials_.has_value()) {
+        return Refuse(absl::StrCat("does not let this worker in: key '", credentials_->name,
+                                   "' of ", credentials_->file, " is not on its list"));
+      }
+      return Disconnect();
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      if (event.value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) return RefuseForMechanism();
+      return TakeCutHandshake();
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+      return TakeCutHandshake();
+    default:
+      cut_handshakes_ = 0;
+      return Disconnect();
+  }
+}
+
+void WorkerTransport::TakeCutHandshake() {
+  const absl::Time now = clock().Now();
+  const bool soon = now - connection_->started < kSoon;
+  const absl::StatusOr<Endpoint> endpoint = endpoint_(attempts_);
+  Disconnect();
+  if (soon && endpoint.ok() && absl::StartsWith(endpoint->address, "tcp:")) {
+    probe_.emplace(*endpoint, now);
+    StepProbe();  // it may be over at once
+  }
+}
+
+void WorkerTransport::StepProbe() {
+  if (!probe_->Step(clock().Now())) return;
+  const std::string mechanism = probe_->mechanism();
+  probe_.reset();
+  if (mechanism.empty()) {
+    cut_handshakes_ = 0;
+  } else if (mechanism != (credentials_.has_value() ? "CURVE" : "NULL")) {
+    RefuseForMechanism();
+  } else if (credentials_.has_value() && ++cut_handshakes_ >= kCutsOfARefusal) {
+    Refuse(absl::StrCat("has another key than ", credentials_->file, " expects"));
+  }
+}
+
+void WorkerTransport::RefuseForMechanism() {
+  if (credentials_.has_value()) {
+    Refuse("has no encryption: it was started with --insecure_no_encryption");
+  } else {
+    Refuse("wants encryption: leave --insecure_no_encryption away");
+  }
+}
+
+void WorkerTransport::Refuse(absl::string_view why) {
+  connection_.reset();
+  refused_ = absl::PermissionDeniedError(absl::StrCat("the master at ", options_.url, " ", why));
 }
 
 absl::StatusOr<bool> WorkerTransport::TakeMessage() {
@@ -163,6 +249,7 @@ void WorkerTransport::SayGoodbye() {
 
 void WorkerTransport::Release() {
   connection_.reset();
+  probe_.reset();
   context_->close();
 }
 

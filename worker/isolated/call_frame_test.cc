@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "gtest/gtest.h"
-#include "worker/descriptor.h"
+#include "worker/commands/descriptor.h"
 
 namespace taskfarm {
 namespace {

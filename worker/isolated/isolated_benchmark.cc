@@ -11,7 +11,7 @@
 #include "benchmark/benchmark.h"
 #include "protocol/task.h"
 #include "transport/clock.h"
-#include "worker/command_environment.h"
+#include "worker/commands/command_environment.h"
 #include "worker/isolated/isolated_process.h"
 #include "worker/isolated/isolated_runner.h"
 #include "worker/registry.h"

@@ -11,9 +11,9 @@
 #include "protocol/ids.h"
 #include "protocol/task.h"
 #include "transport/clock.h"
-#include "worker/child_process.h"
-#include "worker/command_environment.h"
-#include "worker/descriptor.h"
+#include "worker/commands/child_process.h"
+#include "worker/commands/command_environment.h"
+#include "worker/commands/descriptor.h"
 #include "worker/isolated/call_frame.h"
 
 namespace taskfarm {

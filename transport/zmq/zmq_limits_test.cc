@@ -1,0 +1,273 @@
+// What a master takes from strangers and from workers that mean harm: its memory and its
+// descriptors stay bounded, and the others are served.
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "base/check.h"
+#include "gtest/gtest.h"
+#include "keys/keyring.h"
+#include "transport/clock.h"
+#include "transport/zmq/limits.h"
+#include "transport/zmq/test_end.h"
+#include "zmq.hpp"
+
+namespace taskfarm::zmq_backend {
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kMaxGrowth = size_t{1} << 30;  // it keeps what was freed
+#else
+constexpr size_t kMaxGrowth = size_t{64} << 20;
+#endif
+
+int PortOf(absl::string_view url) {
+  int port = 0;
+  CHECK(absl::SimpleAtoi(url.substr(url.rfind(':') + 1), &port));
+  return port;
+}
+
+// A TCP connection that speaks no ZeroMQ.
+class RawConnection {
+ public:
+  explicit RawConnection(const std::string& url)
+      : descriptor_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(PortOf(url)));
+    // Strangers may have to wait; a test that is over does not.
+    const timeval patience = {2, 0};
+    setsockopt(descriptor_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    (void)connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  }
+  ~RawConnection() { close(descriptor_); }
+  RawConnection(const RawConnection&) = delete;
+
+  // False once the other side has closed it.
+  bool Send(absl::string_view bytes) {
+    return send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0;
+  }
+  bool IsClosedByPeer() {
+    char ignored[256];
+    const ssize_t size = recv(descriptor_, ignored, sizeof(ignored), MSG_DONTWAIT);
+    return size == 0 || (size < 0 && errno != EAGAIN);
+  }
+
+ private:
+  const int descriptor_;
+};
+
+// Resident memory of this process, now and at most since the last look, in bytes.
+size_t StatusBytes(absl::string_view field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!absl::StartsWith(line, field)) continue;
+    const std::vector<std::string> words =
+        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    size_t kib = 0;
+    CHECK(absl::SimpleAtoi(words.at(1), &kib));
+    return kib << 10;
+  }
+  return 0;
+}
+
+size_t ForgetPeak() {
+  std::ofstream("/proc/self/clear_refs") << "5";
+  return StatusBytes("VmRSS:");
+}
+
+size_t OpenDescriptors() {
+  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                           std::filesystem::directory_iterator()));
+}
+
+// A client that was let in, in a process of its own: what it queues is not the master's memory.
+class Flooder {
+ public:
+  // What it sends: messages of so many bytes, or in so many frames that no limit allows it.
+  Flooder(const std::string& url, size_t bytes, bool endless) {
+    pid_ = fork();
+    CHECK_GE(pid_, 0);
+    if (pid_ == 0) Flood(url, bytes, endless);
+  }
+  ~Flooder() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+
+ private:
+  [[noreturn]] static void Flood(const std::string& url, size_t bytes, bool endless) {
+    const WorkerKeys keys = LoadWorkerKeys(TestKeys()).value();
+    zmq::context_t context;
+    zmq::socket_t socket(context, zmq::socket_type::dealer);
+    socket.set(zmq::sockopt::curve_serverkey, keys.master_public_key);
+    socket.set(zmq::sockopt::curve_publickey, keys.pair.public_key);
+    socket.set(zmq::sockopt::curve_secretkey, keys.pair.secret_key);
+    socket.connect("tcp://127.0.0.1:" + absl::StrCat(PortOf(url)));
+    socket.send(zmq::buffer(std::string("hello")), zmq::send_flags::none);
+    const std::string frame(bytes, 'x');
+    for (size_t i = 1;; ++i) {
+      const bool more = endless && i % kFramesOfAMessage != 0;
+      socket.send(zmq::buffer(frame), more ? zmq::send_flags::sndmore : zmq::send_flags::none);
+    }
+  }
+
+  static constexpr size_t kFramesOfAMessage = 3000;
+
+  pid_t pid_ = 0;
+};
+
+class ZmqLimitsTest : public testing::Test {
+ protected:
+  // A master that takes its time for each message, as one does that has to look into them.
+  void TakeSlowly(absl::Duration each) {
+    master_.Turn(absl::Milliseconds(2), 1);
+    const absl::Time until = Clock::Real().Now() + each;
+    while (Clock::Real().Now() < until) {
+    }
+    while (!master_.messages.empty()) {
+      taken_ += TextOf(master_.messages.front().message).size();
+      master_.messages.pop_front();
+    }
+  }
+
+  End master_{TransportOptions{
+      .url = "zmq://127.0.0.1:0", .role = Role::kMaster, .max_message_bytes = size_t{32} << 20}};
+  Joined worker_ = Join(master_);  // must not be hurt
+  size_t taken_ = 0;
+};
+
+TEST_F(ZmqLimitsTest, AFloodOfMessagesIsCut) {
+  for (const size_t bytes : {size_t{1}, size_t{200}, size_t{1} << 20}) {
+    const size_t before = ForgetPeak();
+    const size_t peers = master_.ups.size();
+    taken_ = 0;
+    Flooder flooder(master_.url(), bytes, /*endless=*/false);
+    const absl::Time give_up = Clock::Real().Now() + kPatience;
+    while (master_.downs.size() < peers && Clock::Real().Now() < give_up) {
+      TakeSlowly(absl::Microseconds(200));
+    }
+    const size_t growth = StatusBytes("VmHWM:") - before;
+    std::printf("%zu bytes: %zu bytes taken, grew by %zu KiB\n", bytes, taken_, growth >> 10);
+    EXPECT_EQ(master_.downs.size(), peers) << bytes;
+    EXPECT_LT(growth, kMaxGrowth) << bytes;
+  }
+  EXPECT_FALSE(master_.IsDown(worker_.id));
+}
+
+TEST_F(ZmqLimitsTest, AMessageThatDoesNotEndIsCut) {
+  const size_t before = ForgetPeak();
+  {
+    Flooder flooder(master_.url(), 100'000, /*endless=*/true);
+    ASSERT_TRUE(TurnUntil({&master_}, [&] { return master_.downs.size() == 1; }));
+  }
+  master_.messages.clear();
+  const size_t growth = StatusBytes("VmHWM:") - before;
+  std::printf("grew by %zu KiB\n", growth >> 10);
+  // Its limit is that of one message, here 32 MiB, and that of the window.
+  EXPECT_LT(growth, 2 * kMaxGrowth);
+  EXPECT_TRUE(Echoes(master_, worker_));
+}
+
+// Where nobody has proven anything yet libzmq takes frames of any size that a message may have.
+TEST_F(ZmqLimitsTest, ManyBytesBeforeTheHandshakeAreCut) {
+  const size_t before = ForgetPeak();
+  std::string start("\xff\0\0\0\0\0\0\0\1\x7f\3\0CURVE", 17);
+  start.resize(64);
+  // A command of 30 MiB.
+  start.append(std::string("\6\0\0\0\0\1\xe0\0\0", 9));
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> strangers;
+  for (int i = 0; i < 4; ++i) {
+    strangers.emplace_back([&] {
+      const std::string chunk(100'000, 'x');
+      while (!stop) {
+        RawConnection connection(master_.url());
+        connection.Send(start);
+        for (int n = 0; n < 300 && !stop && connection.Send(chunk); ++n) {
+        }
+      }
+    });
+  }
+  const absl::Time until = Clock::Real().Now() + absl::Seconds(2);
+  while (Clock::Real().Now() < until) ASSERT_TRUE(Echoes(master_, worker_));
+  stop = true;
+  for (std::thread& stranger : strangers) stranger.join();
+  const size_t growth = StatusBytes("VmHWM:") - before;
+  std::printf("grew by %zu KiB\n", growth >> 10);
+  EXPECT_LT(growth, kMaxGrowth);
+  EXPECT_EQ(master_.ups.size(), 1u);
+}
+
+TEST_F(ZmqLimitsTest, OfTooManySilentConnectionsTheOldestAreCut) {
+  const size_t before = OpenDescriptors();
+  std::vector<std::unique_ptr<RawConnection>> silent;
+  for (size_t i = 0; i < kMaxSilentConnections + 200; ++i) {
+    silent.push_back(std::make_unique<RawConnection>(master_.url()));
+    if (i % 50 == 0) master_.Turn(absl::ZeroDuration());
+  }
+  Joined late = Join(master_);
+  EXPECT_TRUE(Echoes(master_, late));
+  for (size_t i = 0; i < 100; ++i) {
+    EXPECT_TRUE(TurnUntil({&master_}, [&] { return silent[i]->IsClosedByPeer(); })) << i;
+  }
+  silent.clear();
+  EXPECT_TRUE(TurnUntil({&master_}, [&] { return OpenDescriptors() <= before + 20; }));
+  EXPECT_TRUE(Echoes(master_, worker_));
+}
+
+// An honest worker goes to the limit of its window all the time, and beyond it for large messages.
+TEST_F(ZmqLimitsTest, AnHonestWorkerIsNeverCut) {
+  std::atomic<bool> through{false};
+  std::thread sender([&] {
+    End& end = *worker_.end;
+    for (int i = 0; i < 300; ++i) {
+      const size_t bytes = i % 50 == 49 ? size_t{30} << 20 : size_t{1} << (i % 21);
+      while (!end.Send(PeerId{1}, std::string(bytes, 'x')).ok()) {
+        end.Turn(absl::Milliseconds(1));
+        if (end.IsDown(PeerId{1})) return;
+      }
+    }
+    while (!through) end.Turn(absl::Milliseconds(1));
+  });
+  size_t received = 0;
+  const absl::Time give_up = Clock::Real().Now() + kPatience;
+  while (received < 300 && master_.downs.empty() && Clock::Real().Now() < give_up) {
+    // So slowly that windows are full.
+    master_.Turn(absl::Milliseconds(100), 1);
+    received += master_.messages.size();
+    master_.messages.clear();
+    const absl::Time pause = Clock::Real().Now() + absl::Milliseconds(20);
+    while (Clock::Real().Now() < pause) std::this_thread::yield();
+  }
+  through = true;
+  sender.join();
+  EXPECT_EQ(received, 300u);
+  EXPECT_TRUE(master_.downs.empty());
+}
+
+}  // namespace
+}  // namespace taskfarm::zmq_backend
