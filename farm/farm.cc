@@ -122,6 +122,7 @@ absl::Status Farm::OpenJournal() {
       Journal::Open(*std::move(disk), std::move(options));
   if (!journal.ok()) return journal.status();
   journal_ = *std::move(journal);
+  if (journal_->was_complete()) inbox_->ExpectNothing();
   const RecoveryReport& found = journal_->recovery();
   for (const std::string& line : found.lines) options_.log(line);
   if (found.finished_tasks > 0) {

@@ -205,6 +205,7 @@ absl::Status Journal::Load(const JournalOptions& options) {
       return Damaged(*disk_, "what the repair has just written is not there");
     }
   }
+  was_complete_ = had_whole_list_ && listed_.empty();
   recovery_.records = scan->records;
   recovery_.finished_tasks = index_.size();
   last_number_ = scan->last_number;

@@ -123,6 +123,9 @@ class Journal {
   // know is new in this one.
   bool had_whole_list() const { return had_whole_list_; }
 
+  // Whether every task that earlier runs had, all of theirs, has ended. As of Open().
+  bool was_complete() const { return was_complete_; }
+
   // Tasks with a result, or on the list of an earlier run, that are not marked as seen.
   uint64_t unseen() const { return unseen_ + listed_.size(); }
 
@@ -169,6 +172,7 @@ class Journal {
   absl::flat_hash_map<TaskKey, uint64_t> listed_;
   SubmittedTasks listing_;  // what FlushList() records
   size_t listing_bytes_ = 0;
+  bool was_complete_ = false;
   bool had_whole_list_ = false;
   bool has_whole_list_ = false;  // or this one has
 

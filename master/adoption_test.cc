@@ -198,6 +198,28 @@ TEST_F(JournalTest, ATaskIsNewOnlyWhereAnEarlierRunHadAllOfItsTasks) {
   EXPECT_THAT(log_, ElementsAre("task \"3\" is new: no earlier run of this job had it"));
 }
 
+TEST_F(JournalTest, IsCompleteWhenAllOfAWholeListHasEnded) {
+  auto worker = Join();
+  Submit(2);
+  worker->SayResult(1, {base_ + 1});
+  inbox_->ListIsWhole();
+  Tick();
+  Sync();
+  Restart();
+  EXPECT_FALSE(journal_->was_complete()) << "one has not ended";
+  worker = Join();
+  Submit(2);
+  worker->SayResult(1, {base_ + 2});
+  Tick();
+  Sync();
+  Restart();
+  EXPECT_TRUE(journal_->was_complete());
+  Submit(3);
+  Sync();
+  Restart();
+  EXPECT_FALSE(journal_->was_complete()) << "3 is new and has not ended";
+}
+
 TEST_F(JournalTest, OfManyNewTasksTheFirstAreNamedAndAllCounted) {
   Submit(1);
   inbox_->ListIsWhole();

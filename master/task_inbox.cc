@@ -111,12 +111,13 @@ void TaskInbox::Close() {
 
 absl::Status TaskInbox::WaitForWorkers(int count, absl::Duration timeout) {
   const auto settled = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return !failure_.ok() || draining_ || status_.workers >= static_cast<uint64_t>(count);
+    return !failure_.ok() || draining_ || expects_nothing_ ||
+           status_.workers >= static_cast<uint64_t>(count);
   };
   absl::MutexLock lock(&mutex_);
   const bool in_time = mutex_.AwaitWithTimeout(absl::Condition(&settled), timeout);
   if (!failure_.ok()) return failure_;
-  if (status_.workers >= static_cast<uint64_t>(count)) return absl::OkStatus();
+  if (expects_nothing_ || status_.workers >= static_cast<uint64_t>(count)) return absl::OkStatus();
   if (!in_time) {
     return absl::DeadlineExceededError(absl::StrCat("after ", absl::FormatDuration(timeout), " ",
                                                     status_.workers, " of ", count,
@@ -128,6 +129,11 @@ absl::Status TaskInbox::WaitForWorkers(int count, absl::Duration timeout) {
 FarmStatus TaskInbox::Status() const {
   absl::MutexLock lock(&mutex_);
   return status_;
+}
+
+void TaskInbox::ExpectNothing() {
+  absl::MutexLock lock(&mutex_);
+  expects_nothing_ = true;
 }
 
 void TaskInbox::SetWake(std::function<void()> wake) {

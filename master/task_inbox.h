@@ -67,6 +67,10 @@ class TaskInbox : public TaskQueue {
 
   // ---- The loop's side.
 
+  // The journal has the end of every task of the job: nobody is to wait for workers. Call before
+  // the first Submit().
+  void ExpectNothing();
+
   // What wakes the loop when there is something to take. Call before the first Submit(); `wake`
   // must be callable from any thread until ClearWake().
   void SetWake(std::function<void()> wake);
@@ -102,6 +106,7 @@ class TaskInbox : public TaskQueue {
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool drained_ ABSL_GUARDED_BY(mutex_) = false;
+  bool expects_nothing_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   FarmStatus status_ ABSL_GUARDED_BY(mutex_);
 };

@@ -144,6 +144,12 @@ TEST(TaskInboxTest, FailureReachesEveryone) {
   EXPECT_EQ(waiter, absl::UnavailableError("gone"));
 }
 
+TEST(TaskInboxTest, NobodyWaitsForWorkersWhenNothingIsLeft) {
+  TaskInbox inbox((TaskInboxOptions()));
+  inbox.ExpectNothing();
+  EXPECT_TRUE(inbox.WaitForWorkers(5, absl::InfiniteDuration()).ok());
+}
+
 TEST(TaskInboxTest, WaitForWorkers) {
   TaskInbox inbox(SmallQueue(1));
   EXPECT_EQ(inbox.WaitForWorkers(1, absl::ZeroDuration()).code(),

@@ -106,7 +106,8 @@ class TaskQueue {
   // `cancel_running` running ones are cancelled too.
   virtual void Drain(bool cancel_running) = 0;
 
-  // Returns once at least `count` workers are there. DeadlineExceeded after `timeout`,
+  // Returns once at least `count` workers are there, or at once if an earlier run of the job has
+  // ended all of its tasks (new ones wait for any worker then). DeadlineExceeded after `timeout`,
   // FailedPrecondition when the farm drains meanwhile, Unavailable when it has failed.
   virtual absl::Status WaitForWorkers(int count, absl::Duration timeout) = 0;
 

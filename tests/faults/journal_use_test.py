@@ -75,6 +75,13 @@ class JournalUseTest(faults.FaultTest):
     self.assertIn(b'task "added" is new: no earlier run of this job had it', second.stderr)
     self.assertNotIn(b'"kept"', second.stderr)
 
+  def test_nobody_waits_for_workers_when_all_has_ended(self):
+    tasks = self.write('tasks.txt', f'echo once >> {self.path("starts")}\n')
+    self.run_master(self.journal, tasks)
+    self.run_master(self.journal, f'--transport=zmq+ipc://{self.path("farm.sock")}',
+                    '--min_workers=3', tasks)
+    self.assertEqual(self.starts(), {'once': 1})
+
   def test_the_same_command_many_times(self):
     tasks = self.write('tasks.txt', f'echo again >> {self.path("starts")}\n' * 3)
     self.run_master(self.journal, tasks)

@@ -1,5 +1,6 @@
 // Any arguments as a command line: what is not a flag comes out in its order, and a flag that was
-// set has a value that it takes again.
+// set has a value that it takes again. Each argument is also read as the values of flags that have
+// a form of their own.
 //
 // Input: arguments, each ended by a line break.
 
@@ -16,9 +17,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "base/check.h"
+#include "farm/command_flags.h"
 #include "flags/parse.h"
+#include "worker/commands/variable_names.h"
 
 ABSL_FLAG(bool, yes, false, "a boolean");
 ABSL_FLAG(int, count, 1, "a number");
@@ -77,6 +81,19 @@ void CheckFlags() {
   }
 }
 
+void CheckValues(absl::string_view text) {
+  const absl::StatusOr<uint64_t> bytes = BytesFromText(text);
+  CHECK(bytes.ok() || absl::IsInvalidArgument(bytes.status()));
+  if (bytes.ok()) CHECK_EQ(BytesFromText(absl::StrCat(*bytes)).value(), *bytes);
+  const absl::StatusOr<VariableNames> names = VariableNames::FromList(text);
+  CHECK(names.ok() || absl::IsInvalidArgument(names.status()));
+  if (!names.ok()) return;
+  for (absl::string_view name : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    absl::ConsumeSuffix(&name, "*");
+    CHECK(names->Contains(name)) << name;
+  }
+}
+
 void Run(absl::string_view input) {
   SetToDefaults();
   const Copies copies(input);
@@ -89,6 +106,7 @@ void Run(absl::string_view input) {
     CheckPositional(arguments, *line);
   }
   CheckFlags();
+  for (const absl::string_view argument : arguments) CheckValues(argument);
 }
 
 }  // namespace
