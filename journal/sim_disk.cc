@@ -115,7 +115,7 @@ class SimDisk::SimLogFile final : public LogFile {
   }
 
   absl::Status SyncOrCut() {
-    const absl::Status status = disk_->Sync(file(), name_);
+    absl::Status status = disk_->Sync(file(), name_);
     if (!status.ok()) file().bytes.resize(state_.durable_bytes());
     return status;
   }
@@ -191,7 +191,7 @@ class SimDisk::AttachedDisk final : public Disk {
         rest.erase(0, *written);
       }
     }
-    const absl::Status status = disk_->Sync(file, name);
+    absl::Status status = disk_->Sync(file, name);
     if (status.ok()) disk_->files_[std::string(name)] = std::move(file);
     return status;
   }

@@ -27,7 +27,7 @@ class ProvingTransport : public Transport {
   absl::Status Poll(absl::Duration timeout, size_t max_events,
                     std::vector<TransportEvent>& events) override {
     const size_t before = events.size();
-    const absl::Status status = transport_->Poll(timeout, max_events, events);
+    absl::Status status = transport_->Poll(timeout, max_events, events);
     for (size_t i = before; i < events.size(); ++i) {
       auto* up = std::get_if<PeerUp>(&events[i]);
       if (up != nullptr) up->identity = identities_.at(next_++);

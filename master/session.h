@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
 #include "absl/time/time.h"
 #include "master/chatter_budget.h"
 #include "protocol/ids.h"
@@ -54,7 +54,7 @@ struct Session {
     Attempt attempt{};
     TaskKey key;
   };
-  absl::flat_hash_map<std::pair<TaskId, Attempt>, Adopted> adopted;
+  absl::btree_map<std::pair<TaskId, Attempt>, Adopted> adopted;
 
   // Due, in the order in which Master::Flush() says it. Cancels are numbered as the worker does.
   bool welcome_due = false;
