@@ -227,6 +227,9 @@ absl::StatusOr<ScanResult> Journal::Scan() {
   const auto visit = [this](const SoundRecord& record) { return IndexRecord(record); };
   absl::StatusOr<ScanResult> scan =
       ScanRecords(*disk_, kJournalFile, run_id_, *size, visit, believes_all_);
+  // The results of these came before their tasks were submitted again.
+  absl::erase_if(
+      listed_, [this](const auto& entry) { return index_.contains(entry.second.key_on_the_way); });
   has_whole_list_ = had_whole_list_;
   return scan;
 }
@@ -248,7 +251,7 @@ bool Journal::IndexList(const SoundRecord& record) {
   const absl::StatusOr<SubmittedTasks> list = DecodeSubmittedTasks(record.payload);
   if (!list.ok()) return false;
   for (const SubmittedTasks::Task& task : list->tasks) {
-    if (!index_.contains(task.key)) listed_[task.key] = record.offset;
+    if (!index_.contains(task.key)) listed_[task.key] = {record.offset, task.key_on_the_way};
   }
   had_whole_list_ |= list->is_whole;
   return true;
@@ -326,12 +329,14 @@ absl::StatusOr<JournalledResult> Journal::ReadAt(const TaskKey& key, uint64_t of
   return result;
 }
 
-bool Journal::List(const TaskKey& key, absl::string_view name) {
-  const bool known = index_.contains(key) || listed_.contains(key);
-  MarkSeen(key);
+bool Journal::List(const SubmittedTasks::Task& task) {
+  const bool known = index_.contains(task.key) || index_.contains(task.key_on_the_way) ||
+                     listed_.contains(task.key);
+  MarkSeen(task.key);
+  MarkSeen(task.key_on_the_way);
   if (known) return true;
-  listing_.tasks.push_back({key, std::string(name)});
-  listing_bytes_ += sizeof(TaskKey) + name.size();
+  listing_.tasks.push_back(task);
+  listing_bytes_ += 2 * sizeof(TaskKey) + task.name.size();
   if (listing_bytes_ >= kMaxListBytes) FlushList(/*is_whole=*/false);
   return false;
 }
@@ -377,7 +382,7 @@ absl::Status Journal::ForEachUnseen(
 absl::Status Journal::ForEachListed(
     absl::FunctionRef<bool(const TaskKey& key, absl::string_view name)> visit) const {
   absl::btree_set<uint64_t> offsets;
-  for (const auto& [key, offset] : listed_) offsets.insert(offset);
+  for (const auto& [key, listed] : listed_) offsets.insert(listed.offset);
   for (const uint64_t offset : offsets) {
     const absl::StatusOr<absl::Cord> payload = ReadPayload(RecordType::kSubmittedTasks, offset);
     if (!payload.ok()) return payload.status();
@@ -385,7 +390,7 @@ absl::Status Journal::ForEachListed(
     if (!list.ok()) return Changed(*disk_, offset);
     for (const SubmittedTasks::Task& task : list->tasks) {
       const auto found = listed_.find(task.key);
-      if (found == listed_.end() || found->second != offset) continue;
+      if (found == listed_.end() || found->second.offset != offset) continue;
       if (!visit(task.key, task.name)) return absl::OkStatus();
     }
   }

@@ -111,9 +111,9 @@ class Journal {
   // The task belongs to this run. Append() says so by itself; unknown keys are ignored.
   void MarkSeen(const TaskKey& key);
 
-  // MarkSeen() of a task that people know by `name`. Returns whether it was known before; if not,
-  // it goes onto the list, which FlushList() records.
-  bool List(const TaskKey& key, absl::string_view name);
+  // MarkSeen() of a task, by both of its keys. Returns whether it was known before; if not, it goes
+  // onto the list, which FlushList() records.
+  bool List(const SubmittedTasks::Task& task);
 
   // Records what List() has put onto the list and, with `is_whole`, that it has all tasks of this
   // run now. Nothing if there is nothing to record.
@@ -168,8 +168,12 @@ class Journal {
   uint64_t last_number_ = 0;  // of the records
   uint64_t unseen_ = 0;
   absl::flat_hash_map<TaskKey, Entry> index_;
-  // Neither ended nor seen in this run: the record that lists it.
-  absl::flat_hash_map<TaskKey, uint64_t> listed_;
+  struct Listed {
+    uint64_t offset = 0;  // of the record that lists it
+    TaskKey key_on_the_way;
+  };
+  // Neither ended nor seen in this run.
+  absl::flat_hash_map<TaskKey, Listed> listed_;
   SubmittedTasks listing_;  // what FlushList() records
   size_t listing_bytes_ = 0;
   bool was_complete_ = false;

@@ -16,8 +16,9 @@ namespace taskfarm {
 // of the job tell which tasks are new in it.
 struct SubmittedTasks {
   struct Task {
-    TaskKey key;       // who the task is
-    std::string name;  // for people
+    TaskKey key;             // who the task is
+    TaskKey key_on_the_way;  // that travels with it: a result may be recorded under this one
+    std::string name;        // for people
   };
   std::vector<Task> tasks;
   bool is_whole = false;  // with these and those before, the list has all tasks of the job

@@ -295,6 +295,28 @@ TEST_F(JournalTest, AResultMayComeBeforeItsTask) {
   EXPECT_THAT(HearAll(*again), IsEmpty());
 }
 
+TEST_F(JournalTest, IsCompleteWhereTheLastResultsCameBeforeTheirTasks) {
+  auto worker = Join();
+  Submit(1);
+  inbox_->ListIsWhole();
+  const Held held = HeldFrom(*worker);
+  Sync();
+  Restart();
+  auto again = Join(HelloHolding({held}, kEpoch, journal_->run_id()));
+  again->SayResult(1, {held.id});
+  Tick();
+  Sync();
+  Restart();
+  EXPECT_TRUE(journal_->was_complete());
+  EXPECT_EQ(journal_->unseen(), 1u) << "it is known under two keys, and is one task";
+  log_.clear();
+  Submit(1);
+  Sync();
+  EXPECT_THAT(Reported(), ElementsAre(0));
+  EXPECT_EQ(journal_->unseen(), 0u);
+  EXPECT_THAT(log_, IsEmpty());
+}
+
 TEST_F(JournalTest, AClaimEndsWithItsSession) {
   auto worker = Join();
   Submit(1);

@@ -61,8 +61,7 @@ std::optional<TaskReport> JobJournal::Submit(TaskId task, const TaskRequest& req
 std::optional<TaskReport> JobJournal::Ended(const TaskIdentity& identity,
                                             const TaskRequest& request) {
   const std::optional<Journal::Found> found = journal_->Lookup(identity.who);
-  const bool is_new = !journal_->List(identity.who, NameOf(request));
-  journal_->MarkSeen(identity.both);
+  const bool is_new = !journal_->List({identity.who, identity.both, NameOf(request)});
   TaskKey key = identity.who;
   const bool same =
       found.has_value() && (found->digest == identity.what || mutation_ == Mutation::kIgnoreDigest);
