@@ -18,6 +18,12 @@ namespace {
 
 constexpr size_t kMaxEventsPerTurn = 1024;
 
+// How long a task was with its worker and did not run.
+absl::Duration WaitedThere(const FinishedWork& finished, uint64_t sent_ns) {
+  const absl::Time sent = absl::FromUnixNanos(static_cast<int64_t>(sent_ns));
+  return finished.started - finished.queued + std::max(sent - finished.ended, absl::ZeroDuration());
+}
+
 constexpr double kHelloCost = 10;  // of a ChatterBudget
 constexpr uint64_t kRuns = uint64_t{1} << (63 - kTaskNumberBits);
 
@@ -106,8 +112,7 @@ void Master::OnEvent(TransportEvent& event) {
 }
 
 void Master::OnMessage(Session& session, const Message& message) {
-  arena_.Reset();
-  const absl::StatusOr<protocol::Envelope*> decoded = DecodeEnvelope(message, arena_);
+  const absl::StatusOr<protocol::Envelope*> decoded = DecodeEnvelope(message, arena_.Fresh());
   if (!decoded.ok()) {
     const bool version = decoded.status().code() == absl::StatusCode::kFailedPrecondition;
     Reject(session, version ? protocol::Reject::PROTOCOL_VERSION : protocol::Reject::MALFORMED,
@@ -186,7 +191,7 @@ void Master::OnResult(Session& session, const protocol::Result& result, const Me
     finished_ = &finished;
     const uint64_t stale = scheduler_.stats().stale_results;
     Step(TaskFinished{session.worker, finished.task, finished.attempt, finished.outcome,
-                      finished.started - finished.queued, finished.ended - finished.started});
+                      WaitedThere(finished, result.sent_ns()), finished.ended - finished.started});
     finished_ = nullptr;
     if (open && scheduler_.stats().stale_results != stale) CheckHolder(session, task);
   }

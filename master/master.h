@@ -15,7 +15,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/mutation.h"
-#include "google/protobuf/arena.h"
 #include "journal/journal.h"
 #include "master/job_journal.h"
 #include "master/report_batch.h"
@@ -25,6 +24,7 @@
 #include "master/task_inbox.h"
 #include "master/task_store.h"
 #include "master/worker_identities.h"
+#include "protocol/reused_arena.h"
 #include "protocol/taskfarm.pb.h"
 #include "transport/clock.h"
 #include "transport/transport.h"
@@ -170,7 +170,7 @@ class Master {
     uint64_t sequence;
   };
   std::deque<WaitingAck> waiting_acks_;
-  google::protobuf::Arena arena_;
+  ReusedArena arena_;
   absl::Status status_;
   absl::Time now_;
 

@@ -9,8 +9,9 @@ namespace {
 constexpr uint32_t kWindow = 32;        // a run's weight in the mean is 1 / kWindow in the end
 constexpr double kFasterWeight = 0.5;   // of a round trip shorter than believed
 constexpr double kSlowerWeight = 0.03;  // of a longer one
-constexpr double kMinCoverNs = 1e6;
-constexpr double kLongTask = 100;  // in times of what is to be covered
+constexpr double kMinCoverNs = 5e6;
+constexpr double kLongTaskNs = 1e8;
+constexpr double kLongTask = 200;  // in round trips
 
 }  // namespace
 
@@ -32,8 +33,8 @@ void Pace::AddRoundTrip(int64_t ns) {
 
 uint32_t PrefetchTarget(const Pace& pace, uint32_t slots, uint32_t max_prefetch) {
   if (!pace.known()) return std::min(slots, max_prefetch);
+  if (pace.run_ns() > std::max(kLongTaskNs, kLongTask * pace.round_trip_ns())) return 0;
   const double cover_ns = std::max(kMinCoverNs, 2 * pace.round_trip_ns());
-  if (pace.run_ns() > kLongTask * cover_ns) return 0;
   const double tasks = std::ceil(cover_ns * slots / std::max(1.0, pace.run_ns()));
   return tasks < max_prefetch
              ? std::min(max_prefetch, std::max(slots, static_cast<uint32_t>(tasks)))

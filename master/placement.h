@@ -33,7 +33,7 @@ class Pace {
 };
 
 // How many tasks beyond its slots a worker is to hold when every slot of the farm is taken: as many
-// as keep its slots busy for two round trips and at least 1 ms, one a slot or more. None when tasks
+// as keep its slots busy for two round trips and at least 5 ms, one a slot or more. None when tasks
 // are so long that the wait for the next one does not matter. One a slot while nothing is known.
 uint32_t PrefetchTarget(const Pace& pace, uint32_t slots, uint32_t max_prefetch);
 

@@ -87,17 +87,17 @@ struct TargetCase {
   uint32_t expected;
 };
 
-TEST(PrefetchTargetTest, CoversTwoRoundTripsAndAtLeastAMillisecond) {
+TEST(PrefetchTargetTest, CoversTwoRoundTripsAndAtLeastFiveMilliseconds) {
   for (const TargetCase& c : {
-           TargetCase{kMicrosecond, 84 * kMicrosecond, 1, 1000},
-           TargetCase{kMicrosecond, 84 * kMicrosecond, 2, 2000},
-           TargetCase{kMicrosecond, 84 * kMicrosecond, 16, kMaxPrefetch},
+           TargetCase{2 * kMicrosecond, 84 * kMicrosecond, 1, 2500},
+           TargetCase{4 * kMicrosecond, 84 * kMicrosecond, 2, 2500},
+           TargetCase{kMicrosecond, 84 * kMicrosecond, 1, kMaxPrefetch},
            TargetCase{0, 84 * kMicrosecond, 1, kMaxPrefetch},
-           TargetCase{10 * kMicrosecond, 84 * kMicrosecond, 1, 100},
-           TargetCase{10 * kMicrosecond, 2 * kMillisecond, 1, 400},
-           TargetCase{400 * kMicrosecond, 84 * kMicrosecond, 1, 3},
-           TargetCase{kMillisecond, 84 * kMicrosecond, 1, 1},
-           TargetCase{kMillisecond, 84 * kMicrosecond, 16, 16},
+           TargetCase{10 * kMicrosecond, 84 * kMicrosecond, 1, 500},
+           TargetCase{10 * kMicrosecond, 10 * kMillisecond, 1, 2000},
+           TargetCase{400 * kMicrosecond, 84 * kMicrosecond, 1, 13},
+           TargetCase{kMillisecond, 84 * kMicrosecond, 1, 5},
+           TargetCase{kMillisecond, 84 * kMicrosecond, 16, 80},
            TargetCase{50 * kMillisecond, 84 * kMicrosecond, 4, 4},
            // From 100 ms on the gap between two tasks is under 1 %: nothing waits behind another.
            TargetCase{101 * kMillisecond, 84 * kMicrosecond, 4, 0},

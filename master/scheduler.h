@@ -85,7 +85,7 @@ struct TaskFinished {
   TaskId task;
   Attempt attempt;
   Outcome outcome;
-  absl::Duration waited;  // on the worker before it started
+  absl::Duration waited;  // on the worker, before it started and after it ended
   absl::Duration ran;
 };
 // The worker gives tasks back unstarted, answering the recall `recall_id` (0: because it drains).

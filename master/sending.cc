@@ -101,8 +101,7 @@ bool Master::SendWelcome(Session& session) {
 bool Master::FlushAssigns(Session& session) {
   size_t sent = 0;
   while (sent < session.assigns.size()) {
-    arena_.Reset();
-    AssignBatch batch(options_.epoch, arena_);
+    AssignBatch batch(options_.epoch, arena_.Fresh());
     size_t next = sent;
     while (next < session.assigns.size() &&
            batch.Add(WorkOf(session.assigns[next].first, session.assigns[next].second))) {

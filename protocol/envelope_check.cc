@@ -20,6 +20,7 @@ using google::protobuf::RepeatedPtrField;
 
 constexpr uint32_t kMaxStatusCode = 16;  // absl::StatusCode::kUnauthenticated
 constexpr uint32_t kMaxSignal = 127;
+constexpr uint64_t kEndOfTime = std::numeric_limits<int64_t>::max();  // of nanoseconds since 1970
 
 template <typename... Pieces>
 absl::Status Refuse(const Pieces&... pieces) {
@@ -144,9 +145,8 @@ absl::Status CheckOutput(const protocol::CommandOutput& output, PartNames& parts
 }
 
 absl::Status CheckTimes(const protocol::TaskResult& result) {
-  constexpr uint64_t kEnd = std::numeric_limits<int64_t>::max();
-  if (result.queued_ns() > kEnd) return Refuse("queued_ns is out of range");
-  if (result.ended_after_ns() > kEnd - result.queued_ns()) {
+  if (result.queued_ns() > kEndOfTime) return Refuse("queued_ns is out of range");
+  if (result.ended_after_ns() > kEndOfTime - result.queued_ns()) {
     return Refuse("ended_after_ns is out of range");
   }
   if (result.started_after_ns() > result.ended_after_ns()) {
@@ -278,6 +278,7 @@ absl::Status CheckBody(const protocol::Envelope& envelope, PartNames& parts) {
                        [&parts](const auto& task) { return CheckTask(task, parts); });
     case protocol::Envelope::kResult:
       if (envelope.result().sequence() == 0) return Refuse("sequence is 0");
+      if (envelope.result().sent_ns() > kEndOfTime) return Refuse("sent_ns is out of range");
       return CheckEach("results", envelope.result().results(), 1,
                        [&parts](const auto& result) { return CheckResult(result, parts); });
     case protocol::Envelope::kResultAck:

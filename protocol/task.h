@@ -63,7 +63,7 @@ struct CommandOutput {
 struct FinishedWork {
   TaskId task{};
   Attempt attempt{};
-  TaskKey key;  // of the assignment; none on the master
+  TaskKey key;  // of the TaskWork; none on the master
   Outcome outcome = Outcome::kOk;
   absl::Time queued;   // when the executor got it
   absl::Time started;  // == ended if it never started

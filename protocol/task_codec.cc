@@ -263,6 +263,11 @@ ResultBatch::ResultBatch(uint64_t epoch, uint64_t sequence, google::protobuf::Ar
   envelope_.mutable_result()->set_sequence(sequence);
 }
 
+void ResultBatch::SetSent(absl::Time now) {
+  envelope_.mutable_result()->set_sent_ns(
+      static_cast<uint64_t>(std::max<int64_t>(absl::ToUnixNanos(now), 0)));
+}
+
 bool ResultBatch::Add(const FinishedWork& finished) {
   const size_t bytes = MessageBytes(finished);
   if (!HasRoom(envelope_.result().results_size(), bytes_, bytes)) return false;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/time/time.h"
 #include "google/protobuf/arena.h"
 #include "protocol/task.h"
 #include "protocol/taskfarm.pb.h"
@@ -45,6 +46,10 @@ class AssignBatch {
 class ResultBatch {
  public:
   ResultBatch(uint64_t epoch, uint64_t sequence, google::protobuf::Arena& arena);
+
+  // When the worker lets go of it, by its clock; not set: at once. What waited on the worker is no
+  // part of the round trip.
+  void SetSent(absl::Time now);
 
   // The error becomes one printable line of at most kErrorBytes. CHECKs that the outcome is not
   // kLost: that is the master's word.

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "protocol/ids.h"
 #include "protocol/task.h"
@@ -39,8 +40,10 @@ class Executor {
   virtual void AbandonAll() = 0;
 
   // Appends what has finished since the last call, in order of completion. The executor calls its
-  // wake function (given at construction, thread-safe) when this goes from nothing to something.
-  virtual void TakeFinished(std::vector<FinishedWork>& finished) = 0;
+  // wake function (given at construction, thread-safe) when there is something to take. It may do
+  // so late, for many results at once, as long as there is more to run: the caller takes what is
+  // there at the time that this returns at the latest.
+  virtual absl::Time TakeFinished(std::vector<FinishedWork>& finished) = 0;
 
   // How many slots are lost for good, each to a function that did not end when its time was over.
   // Never shrinks; the wake function is called when it grows.

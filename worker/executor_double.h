@@ -57,9 +57,10 @@ class ExecutorDouble : public Executor {
     running_.clear();
     finished_.clear();
   }
-  void TakeFinished(std::vector<FinishedWork>& finished) override {
+  absl::Time TakeFinished(std::vector<FinishedWork>& finished) override {
     std::move(finished_.begin(), finished_.end(), std::back_inserter(finished));
     finished_.clear();
+    return absl::InfiniteFuture();
   }
 
   uint32_t given_up_slots() const override { return given_up_slots_; }
@@ -81,6 +82,7 @@ class ExecutorDouble : public Executor {
     FinishedWork finished;
     finished.task = found->task;
     finished.attempt = found->attempt;
+    finished.key = found->key;
     finished.queued = finished.started = finished.ended = clock_.Now();
     finished.reply = std::get<FunctionWork>(found->work).request;
     finished.reply.Append(more);

@@ -28,10 +28,14 @@ using TaskRef = std::pair<TaskId, Attempt>;
 // condition_variable cannot wait for ever longer.
 constexpr absl::Duration kLongestWait = absl::Hours(1);
 
+// How long a result may wait for others.
+constexpr absl::Duration kLongestHold = absl::Milliseconds(5);
+
 FinishedWork Begin(const QueuedWork& queued, absl::Time started) {
   FinishedWork finished;
   finished.task = queued.work.task;
   finished.attempt = queued.work.attempt;
+  finished.key = queued.work.key;
   finished.queued = queued.queued;
   finished.started = started;
   finished.ended = started;
@@ -49,6 +53,11 @@ void EndAs(Outcome outcome, absl::Status status, FinishedWork& finished) {
 absl::Status TimedOut(absl::Duration timeout) {
   return absl::DeadlineExceededError(
       absl::StrCat("timed out after ", absl::FormatDuration(timeout)));
+}
+
+// Lets go of the payloads, which must not happen under a lock.
+void Empty(WorkQueue::Batch& spent) {
+  for (QueuedWork& queued : spent) queued.work.work = FunctionWork();
 }
 
 std::vector<TaskRef> Refs(const WorkQueue::Batch& batch) {
@@ -74,7 +83,7 @@ class SlotPool::Impl {
   WorkQueue::Batch RecallAll();
   void Cancel(TaskId task, Attempt attempt);
   void AbandonAll();
-  void TakeFinished(std::vector<FinishedWork>& finished);
+  absl::Time TakeFinished(std::vector<FinishedWork>& finished);
   uint32_t given_up_slots() const { return given_up_slots_.load(); }
 
  private:
@@ -93,6 +102,7 @@ class SlotPool::Impl {
     absl::optional<IsolatedRunner> functions;
     std::atomic<bool> cancelled{false};  // what the task is told
     std::thread thread;
+    WorkQueue::Batch spent;  // the task before; for its thread only
 
     // Changed under the lock.
     WorkQueue::Batch running;  // one, or none
@@ -106,7 +116,7 @@ class SlotPool::Impl {
 
   void RunSlot(Slot& slot);
   bool Next(Slot& slot, FinishedWork* finished);
-  bool HandOver(Slot& slot, FinishedWork& finished, WorkQueue::Batch& spent);
+  bool HandOver(Slot& slot, FinishedWork& finished);
   void Start(Slot& slot);
   bool IsOnThread(const TaskWork& work) const;
   RunPlace Place(const TaskWork& work, const Slot& slot) const;
@@ -136,7 +146,10 @@ class SlotPool::Impl {
   // Guarded by mutex_.
   WorkQueue queue_;
   std::vector<FinishedWork> finished_;
-  size_t waiting_ = 0;  // slots that wait for work_
+  bool told_ = false;                            // of what is in finished_, somebody has been woken
+  absl::Time look_by_ = absl::InfiniteFuture();  // somebody takes it then, woken or not
+  size_t refill_at_ = 0;  // with no more than these in the queue it is time for new tasks
+  size_t waiting_ = 0;    // slots that wait for work_
   bool stopping_ = false;
   size_t slots_left_ = 0;  // whose threads neither have ended nor were given up
   absl::Time timer_wakes_ = absl::InfiniteFuture();
@@ -183,12 +196,24 @@ void SlotPool::Impl::Finish() {
 void SlotPool::Impl::Enqueue(std::vector<TaskWork>&& batch) {
   if (batch.empty()) return;
   const absl::Time now = clock_->Now();
+  WorkQueue::Batch spare;
+  {
+    const std::lock_guard lock(mutex_);
+    spare = queue_.TakeSpare();
+  }
   WorkQueue::Batch queued;
-  for (TaskWork& work : batch) queued.push_back({.work = std::move(work), .queued = now});
+  for (TaskWork& work : batch) {
+    if (spare.empty()) spare.emplace_back();
+    queued.splice(queued.end(), spare, spare.begin());
+    queued.back().work = std::move(work);
+    queued.back().queued = now;
+  }
   size_t to_wake;
   {
     const std::lock_guard lock(mutex_);
     queue_.Push(std::move(queued));
+    queue_.AddSpare(std::move(spare));
+    refill_at_ = queue_.size() / 4;
     to_wake = std::min(waiting_, batch.size());
   }
   for (size_t i = 0; i < to_wake; ++i) work_.notify_one();
@@ -224,8 +249,8 @@ void SlotPool::Impl::Cancel(TaskId task, Attempt attempt) {
     for (const QueuedWork& queued : unstarted) {
       FinishedWork finished = Begin(queued, clock_->Now());
       EndAs(Outcome::kCancelled, absl::CancelledError("cancelled before it started"), finished);
-      wake = wake || finished_.empty();
       finished_.push_back(std::move(finished));
+      wake = wake || !std::exchange(told_, true);
     }
     for (const auto& slot : slots_) {
       if (slot->running.empty() || slot->given_up) continue;
@@ -245,6 +270,7 @@ void SlotPool::Impl::AbandonAll() {
   const std::lock_guard lock(mutex_);
   queued = queue_.TakeAll();
   finished.swap(finished_);
+  told_ = false;
   for (const auto& slot : slots_) {
     if (slot->running.empty() || slot->given_up) continue;
     slot->abandoned = true;
@@ -252,17 +278,20 @@ void SlotPool::Impl::AbandonAll() {
   }
 }
 
-void SlotPool::Impl::TakeFinished(std::vector<FinishedWork>& finished) {
+absl::Time SlotPool::Impl::TakeFinished(std::vector<FinishedWork>& finished) {
   std::vector<FinishedWork> taken;
-  {
-    const std::lock_guard lock(mutex_);
-    if (finished.empty()) {
-      finished.swap(finished_);  // each keeps its memory for the next time
-      return;
-    }
+  const std::lock_guard lock(mutex_);
+  told_ = false;
+  const absl::Time now = clock_->Now();
+  if (!finished_.empty()) look_by_ = now + kLongestHold;
+  if (queue_.empty() || look_by_ <= now) look_by_ = absl::InfiniteFuture();
+  if (finished.empty()) {
+    finished.swap(finished_);  // each keeps its memory for the next time
+  } else {
     taken.swap(finished_);
+    std::move(taken.begin(), taken.end(), std::back_inserter(finished));
   }
-  std::move(taken.begin(), taken.end(), std::back_inserter(finished));
+  return look_by_;
 }
 
 void SlotPool::Impl::RunSlot(Slot& slot) {
@@ -280,16 +309,15 @@ void SlotPool::Impl::RunSlot(Slot& slot) {
 // Hands over what the slot has finished, if anything, and waits for its next task. False when there
 // will be none. One lock a task while there is work.
 bool SlotPool::Impl::Next(Slot& slot, FinishedWork* finished) {
-  WorkQueue::Batch spent;
   const absl::Time now = finished != nullptr ? finished->ended : clock_->Now();
   std::unique_lock lock(mutex_);
   if (slot.given_up) return false;
-  bool wake = finished != nullptr && HandOver(slot, *finished, spent);
+  bool wake = finished != nullptr && HandOver(slot, *finished);
   if (!queue_.empty()) {
     slot.started = now;
   } else {
     lock.unlock();
-    spent.clear();
+    Empty(slot.spent);
     if (wake) wake_();
     wake = false;
     lock.lock();
@@ -301,20 +329,25 @@ bool SlotPool::Impl::Next(Slot& slot, FinishedWork* finished) {
   if (stopping_) return false;
   Start(slot);
   lock.unlock();
+  Empty(slot.spent);
   if (wake) wake_();
   return true;
 }
 
 // Under the lock. True if whoever takes the results must be woken.
-bool SlotPool::Impl::HandOver(Slot& slot, FinishedWork& finished, WorkQueue::Batch& spent) {
-  spent.swap(slot.running);
+bool SlotPool::Impl::HandOver(Slot& slot, FinishedWork& finished) {
+  queue_.AddSpare(std::move(slot.spent));
+  slot.spent = std::exchange(slot.running, {});
   slot.deadline = absl::InfiniteFuture();
   if (slot.abandoned) return false;
   if (slot.cancel_requested) {
     EndAs(Outcome::kCancelled, absl::CancelledError("cancelled"), finished);
   }
   finished_.push_back(std::move(finished));
-  return finished_.size() == 1;
+  // While there is enough to do, results wait for each other: a wake-up, and what follows from it
+  // up to the user, costs more than a small task.
+  if (look_by_ < absl::InfiniteFuture() && queue_.size() > refill_at_) return false;
+  return !std::exchange(told_, true);
 }
 
 // Under the lock, with something in the queue; `started` is set.
@@ -476,7 +509,9 @@ void SlotPool::Cancel(TaskId task, Attempt attempt) { impl_->Cancel(task, attemp
 
 void SlotPool::AbandonAll() { impl_->AbandonAll(); }
 
-void SlotPool::TakeFinished(std::vector<FinishedWork>& finished) { impl_->TakeFinished(finished); }
+absl::Time SlotPool::TakeFinished(std::vector<FinishedWork>& finished) {
+  return impl_->TakeFinished(finished);
+}
 
 uint32_t SlotPool::given_up_slots() const { return impl_->given_up_slots(); }
 

@@ -59,7 +59,7 @@ class SlotPool : public Executor {
   std::vector<std::pair<TaskId, Attempt>> RecallAll() override;
   void Cancel(TaskId task, Attempt attempt) override;
   void AbandonAll() override;
-  void TakeFinished(std::vector<FinishedWork>& finished) override;
+  absl::Time TakeFinished(std::vector<FinishedWork>& finished) override;
   uint32_t given_up_slots() const override;
 
  private:

@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "transport/clock.h"
+#include "transport/manual_clock.h"
 #include "worker/task_context.h"
 
 namespace taskfarm {
@@ -42,6 +43,17 @@ class Signal {
     std::unique_lock lock(mutex_);
     CHECK(changed_.wait_for(lock, std::chrono::minutes(1), [this] { return count_ > 0; }));
     --count_;
+  }
+  bool pending() {
+    const std::lock_guard lock(mutex_);
+    return count_ > 0;
+  }
+  // The same, but for no longer than until `deadline`.
+  void WaitUntil(absl::Time deadline) {
+    if (deadline == absl::InfiniteFuture()) return Wait();
+    std::unique_lock lock(mutex_);
+    const auto left = absl::ToChronoNanoseconds(deadline - Clock::Real().Now());
+    if (changed_.wait_for(lock, left, [this] { return count_ > 0; })) --count_;
   }
 
  private:
@@ -115,12 +127,13 @@ class SlotPoolTest : public ::testing::Test {
     pool.Enqueue(std::move(batch));
   }
 
-  // Waits for `count` results in the way of a worker: takes only when woken.
+  // Waits for `count` results in the way of a worker: takes when woken, or when it has promised to.
   std::vector<FinishedWork> Take(SlotPool& pool, size_t count) {
     std::vector<FinishedWork> finished;
+    absl::Time look_by = absl::InfiniteFuture();
     while (finished.size() < count) {
-      woken_.Wait();
-      pool.TakeFinished(finished);
+      woken_.WaitUntil(look_by);
+      look_by = pool.TakeFinished(finished);
     }
     EXPECT_THAT(finished, SizeIs(count));
     return finished;
@@ -438,6 +451,59 @@ TEST_F(SlotPoolTest, NothingIsLostAndNothingTwice) {
     woken_.Wait();
   }
   for (const auto& [task, count] : seen) ASSERT_EQ(count, 1) << task;
+}
+
+TEST_F(SlotPoolTest, ResultsWaitForEachOtherWhileThereIsEnoughToDo) {
+  ManualClock clock;
+  SlotPool pool(
+      SlotPoolOptions{.slots = 1, .registry = &registry_, .wake = [this] { woken_.Notify(); }},
+      &clock);
+  std::vector<TaskWork> batch;
+  for (uint64_t task = 1; task <= 9; ++task) batch.push_back(Call(task, kBlock));
+  pool.Enqueue(std::move(batch));
+  // Lets the task that runs end, and waits for the next to begin.
+  const auto next = [this] {
+    go_on_.Notify();
+    started_.Wait();
+  };
+  started_.Wait();
+  next();
+  EXPECT_TRUE(woken_.pending()) << "nobody has said that he would look";
+  woken_.Wait();
+  std::vector<FinishedWork> finished;
+  absl::Time look_by = pool.TakeFinished(finished);
+  EXPECT_THAT(finished, SizeIs(1));
+  EXPECT_GT(look_by, clock.Now());
+  EXPECT_LT(look_by, clock.Now() + absl::Milliseconds(100));
+  finished.clear();
+  next();
+  EXPECT_FALSE(woken_.pending()) << "six more wait to be run";
+  EXPECT_EQ(pool.TakeFinished(finished), look_by);
+  finished.clear();
+  clock.Set(look_by);
+  next();
+  EXPECT_FALSE(woken_.pending());
+  look_by = pool.TakeFinished(finished);
+  EXPECT_THAT(finished, SizeIs(1)) << "looked for in time, if nobody wakes";
+  finished.clear();
+  clock.Set(look_by);
+  EXPECT_EQ(pool.TakeFinished(finished), absl::InfiniteFuture());
+  next();
+  EXPECT_TRUE(woken_.pending()) << "the one who looked in vain waits to be woken";
+  woken_.Wait();
+  look_by = pool.TakeFinished(finished);
+  finished.clear();
+  next();
+  EXPECT_FALSE(woken_.pending());
+  next();
+  next();
+  EXPECT_TRUE(woken_.pending()) << "a quarter is left: it is time for new tasks";
+  woken_.Wait();
+  pool.TakeFinished(finished);
+  EXPECT_THAT(finished, SizeIs(3)) << "at once";
+  go_on_.Notify();
+  started_.Wait();
+  go_on_.Notify();
 }
 
 }  // namespace

@@ -37,10 +37,17 @@ class WorkQueue {
 
   Batch TakeAll() { return std::exchange(queue_, {}); }
 
+  // Elements to be used again, so that a task costs no allocation. As many are kept as were ever
+  // here at a time, without their payloads.
+  void AddSpare(Batch&& spare) { spare_.splice(spare_.end(), spare); }
+  Batch TakeSpare() { return std::exchange(spare_, {}); }
+
   bool empty() const { return queue_.empty(); }
+  size_t size() const { return queue_.size(); }
 
  private:
   Batch queue_;
+  Batch spare_;
 };
 
 }  // namespace taskfarm

@@ -9,8 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 #include "base/check.h"
-#include "google/protobuf/arena.h"
+#include "base/fifo.h"
 #include "protocol/codec.h"
+#include "protocol/reused_arena.h"
 #include "protocol/task_codec.h"
 #include "worker/worker_state.h"
 
@@ -20,7 +21,6 @@ namespace {
 constexpr size_t kMaxEvents = 256;  // taken from the transport in one turn
 constexpr size_t kMaxOutbox = 1024;
 constexpr absl::Duration kLinger = absl::Seconds(5);  // for what is said last
-constexpr size_t kArenaBytes = size_t{64} << 10;
 
 template <typename Wire>
 std::vector<TaskRef> RefsFromWire(const Wire& wire) {
@@ -43,29 +43,6 @@ void GiveUp(const absl::Status& why, FinishedWork& finished) {
   finished.command.standard_output.Clear();
   finished.command.standard_error.Clear();
 }
-
-// The memory that messages are built and parsed in, again and again.
-class ReusedArena {
- public:
-  ReusedArena() : block_(kArenaBytes), arena_(Options(block_)) {}
-
-  // Empty: what it gave out before is gone.
-  google::protobuf::Arena& Fresh() {
-    arena_.Reset();
-    return arena_;
-  }
-
- private:
-  static google::protobuf::ArenaOptions Options(std::vector<char>& block) {
-    google::protobuf::ArenaOptions options;
-    options.initial_block = block.data();
-    options.initial_block_size = block.size();
-    return options;
-  }
-
-  std::vector<char> block_;
-  google::protobuf::Arena arena_;
-};
 
 }  // namespace
 
@@ -135,6 +112,7 @@ class Worker::Impl {
   bool left_by_itself_ = false;  // the last session, and not because the job was over
   absl::Status status_;
   bool broken_ = false;                              // the transport is
+  absl::Time look_by_ = absl::InfiniteFuture();      // for results, though nobody wakes us
   absl::Time flush_until_ = absl::InfiniteFuture();  // once stopped
 
   absl::optional<PeerId> peer_;
@@ -142,7 +120,7 @@ class Worker::Impl {
   // What is to be sent before anything else; empty unless blocked_.
   std::deque<Message> outbox_;
   // Oldest first; those the state counts as unsent are the newest.
-  std::deque<FinishedWork> results_;
+  Fifo<FinishedWork> results_;
 
   // Kept between turns for their memory.
   std::vector<TransportEvent> events_;
@@ -200,7 +178,7 @@ bool Worker::Impl::Tick(absl::Duration max_wait) {
 }
 
 absl::Time Worker::Impl::NextDeadline() const {
-  return state_.stopped() ? flush_until_ : state_.NextDeadline();
+  return state_.stopped() ? flush_until_ : std::min(state_.NextDeadline(), look_by_);
 }
 
 void Worker::Impl::RequestDrain() {
@@ -225,13 +203,12 @@ void Worker::Impl::CarryOut() {
 }
 
 void Worker::Impl::TakeResults() {
-  executor_->TakeFinished(finished_);
+  look_by_ = executor_->TakeFinished(finished_);
   if (finished_.empty()) return;
   worker_event::Finished event;
   event.tasks.reserve(finished_.size());
   for (FinishedWork& finished : finished_) {
     event.tasks.emplace_back(finished.task, finished.attempt);
-    finished.key = state_.held().at(event.tasks.back());
     results_.push_back(std::move(finished));
   }
   finished_.clear();
@@ -445,6 +422,7 @@ void Worker::Impl::Do(worker_action::SendResults& action) {
 // The oldest unsent ones. Sets `count` to how many were in the message.
 absl::Status Worker::Impl::SendSomeResults(uint64_t sequence, size_t at_most, size_t& count) {
   ResultBatch batch(state_.epoch(), sequence, send_arena_.Fresh());
+  batch.SetSent(now_);
   const size_t first = results_.size() - state_.unsent_results();
   for (count = 0; count < at_most && batch.Add(results_[first + count]);) ++count;
   return transport_->Send(*peer_, batch.Take());
@@ -506,10 +484,7 @@ void Worker::Impl::Do(worker_action::CancelInExecutor& action) {
 
 void Worker::Impl::Do(worker_action::AbandonExecutor&) { executor_->AbandonAll(); }
 
-void Worker::Impl::Do(worker_action::ForgetResults& action) {
-  CHECK_LE(action.count, results_.size());
-  results_.erase(results_.begin(), results_.begin() + static_cast<std::ptrdiff_t>(action.count));
-}
+void Worker::Impl::Do(worker_action::ForgetResults& action) { results_.pop_front(action.count); }
 
 void Worker::Impl::Do(worker_action::SessionOpened& action) {
   Log(absl::StrCat("joined the farm as worker ", Value(action.worker)));

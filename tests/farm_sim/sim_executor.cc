@@ -47,6 +47,7 @@ void SimExecutor::Cancel(TaskId task, Attempt attempt) {
     FinishedWork finished;
     finished.task = task;
     finished.attempt = attempt;
+    finished.key = it->second.work.key;
     finished.outcome = Outcome::kCancelled;
     finished.status = absl::CancelledError("cancelled before it started");
     finished.queued = it->second.queued;
@@ -77,9 +78,10 @@ void SimExecutor::AbandonAll() {
   for (auto& [end, running] : running_) running.abandoned = true;
 }
 
-void SimExecutor::TakeFinished(std::vector<FinishedWork>& finished) {
+absl::Time SimExecutor::TakeFinished(std::vector<FinishedWork>& finished) {
   for (FinishedWork& one : finished_) finished.push_back(std::move(one));
   finished_.clear();
+  return absl::InfiniteFuture();
 }
 
 absl::Time SimExecutor::NextFinish() const {
@@ -104,6 +106,7 @@ void SimExecutor::StartSome() {
     FinishedWork& finished = running.attempt.finished;
     finished.task = waiting.work.task;
     finished.attempt = waiting.work.attempt;
+    finished.key = waiting.work.key;
     finished.queued = waiting.queued;
     finished.started = clock_->Now();
     finished.ended = finished.started + running.attempt.length;

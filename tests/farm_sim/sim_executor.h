@@ -35,7 +35,7 @@ class SimExecutor : public Executor {
   std::vector<std::pair<TaskId, Attempt>> RecallAll() override;
   void Cancel(TaskId task, Attempt attempt) override;
   void AbandonAll() override;
-  void TakeFinished(std::vector<FinishedWork>& finished) override;
+  absl::Time TakeFinished(std::vector<FinishedWork>& finished) override;
 
   // When the next running task ends; InfiniteFuture if none runs.
   absl::Time NextFinish() const;

@@ -80,7 +80,7 @@ class FedExecutor : public Executor {
     running_.clear();
     finished_.clear();
   }
-  void TakeFinished(std::vector<FinishedWork>& finished) override {
+  absl::Time TakeFinished(std::vector<FinishedWork>& finished) override {
     for (const Ref& ref : std::exchange(finished_, {})) {
       ran_.insert(ref);
       FinishedWork& work = finished.emplace_back();
@@ -88,6 +88,7 @@ class FedExecutor : public Executor {
       work.queued = work.started = work.ended = clock_.Now();
       work.reply = absl::Cord("reply");
     }
+    return absl::InfiniteFuture();
   }
   uint32_t given_up_slots() const override { return given_up_slots_; }
 

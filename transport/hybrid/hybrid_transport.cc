@@ -79,7 +79,7 @@ absl::Status HybridTransport::Poll(absl::Duration timeout, size_t max_events,
   for (Look& look : looks_) look.due = true;
   first_ = (first_ + 1) % children_.size();
   for (; !dismissed_.empty() && events.size() < max_size; dismissed_.pop_front()) {
-    events.push_back(PeerDown{dismissed_.front(), absl::UnavailableError("disconnected")});
+    events.emplace_back(PeerDown{dismissed_.front(), absl::UnavailableError("disconnected")});
   }
   absl::Time now;
   std::optional<absl::Time> deadline;
