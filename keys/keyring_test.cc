@@ -1,6 +1,7 @@
 #include "keys/keyring.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -445,8 +446,9 @@ TEST_F(KeyringTest, ByDefaultKeysAreInTheHomeDirectory) {
   ASSERT_EQ(setenv("HOME", "relative", 1), 0);
   EXPECT_TRUE(absl::IsFailedPrecondition(DefaultKeysDirectory().status()));
   ASSERT_EQ(unsetenv("HOME"), 0);
-  if (geteuid() == 0) {
-    EXPECT_EQ(*DefaultKeysDirectory(), "/root/.taskfarm");
+  const passwd* const entry = getpwuid(geteuid());
+  if (entry != nullptr) {
+    EXPECT_EQ(*DefaultKeysDirectory(), absl::StrCat(entry->pw_dir, "/.taskfarm"));
   }
 }
 

@@ -25,7 +25,6 @@ ALLOWED = {
     "transport/clock.cc": {"clock": "the one real clock"},
     "transport/clock_test.cc": {"clock": "compares the two"},
     "transport/mpi/": {"mpi": "the MPI transport"},
-    "transport/mpi/mpi_test_fixture.h": {"sleep": "one rank waits for a file of another"},
     "transport/mpi/mpi_transport_test.cc": {"sleep": "acts while the other end waits in Poll()"},
     "transport/zmq/": {"zmq": "the ZeroMQ transport"},
     "worker/commands/command_runner_test.cc": {"clock": "measures the processor time it took"},

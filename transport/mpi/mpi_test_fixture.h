@@ -1,7 +1,10 @@
 #ifndef TASKFARM_TRANSPORT_MPI_MPI_TEST_FIXTURE_H_
 #define TASKFARM_TRANSPORT_MPI_MPI_TEST_FIXTURE_H_
 
+#include <poll.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -16,7 +19,6 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "transport/clock.h"
@@ -60,23 +62,32 @@ inline size_t PeakResidentBytes() {
   return static_cast<size_t>(usage.ru_maxrss) * 1024;
 }
 
-// Something one rank does and another waits for, beside the transport under test.
+// Something one rank does and another waits for, beside the transport under test: a file that
+// appears.
 class Gate {
  public:
   explicit Gate(const std::string& name)
-      : path_(absl::StrCat(std::getenv("TASKFARM_GATES"), "/", name)) {}
+      : directory_(std::getenv("TASKFARM_GATES")), path_(absl::StrCat(directory_, "/", name)) {}
 
   void Open() const { std::ofstream(path_).put('\n'); }
 
   void AwaitOpen() const {
+    const int watch = inotify_init1(IN_CLOEXEC);
+    ASSERT_GE(watch, 0);
+    ASSERT_GE(inotify_add_watch(watch, directory_.c_str(), IN_CREATE), 0);
     const absl::Time deadline = Clock::Real().Now() + kPatience;
     while (!std::ifstream(path_).is_open()) {
-      ASSERT_LT(Clock::Real().Now(), deadline) << path_;
-      absl::SleepFor(absl::Milliseconds(1));
+      const absl::Duration left = deadline - Clock::Real().Now();
+      pollfd entry = {watch, POLLIN, 0};
+      ASSERT_GT(poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(left))), 0) << path_;
+      char events[4096];
+      ASSERT_GT(read(watch, events, sizeof(events)), 0);
     }
+    close(watch);
   }
 
  private:
+  const std::string directory_;
   const std::string path_;
 };
 

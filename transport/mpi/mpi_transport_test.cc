@@ -21,6 +21,7 @@ namespace {
 
 using MpiTransportTest1 = MpiTransportTest;
 using MpiTransportTest2 = MpiTransportTest;
+using MpiTransportTest3 = MpiTransportTest;
 using MpiTransportTest4 = MpiTransportTest;
 
 TEST_F(MpiTransportTest1, OneRankIsAMasterWithoutPeers) {
@@ -94,7 +95,7 @@ TEST_F(MpiTransportTest2, WakeEndsTheNextOrTheCurrentPoll) {
   std::atomic<int> rounds{0};
   std::thread waker([&] {
     for (int i = 0; i < 50; ++i) {
-      // Any moment will do; most of these find the loop asleep.
+      // Any moment must do. Nothing tells that the loop is asleep: most of these find it so.
       absl::SleepFor(absl::Milliseconds(i % 7));
       transport().Wake();
       while (rounds.load() <= i) std::this_thread::yield();
@@ -166,22 +167,29 @@ TEST_F(MpiTransportTest4, AMasterMayCloseBeforeAnyWorkerPolls) {
   Close();
 }
 
-TEST_F(MpiTransportTest2, ThePeerIsUpUntilItsPeerDownIsTaken) {
+TEST_F(MpiTransportTest3, ThePeerIsUpUntilItsPeerDownIsTaken) {
   OpenWith();
   AwaitPeers();
-  const Gate closing("closing");
+  const PeerId first{1}, last{2};
+  const Gate all_told("all_told");
   if (is_master()) {
-    SendNow(PeerId{1}, MakeMessage(1));
-    closing.Open();
+    for (const PeerId peer : {first, last}) SendNow(peer, MakeMessage(static_cast<uint64_t>(peer)));
+    SendNow(first, MakeMessage(3));
     return Close();
   }
-  closing.AwaitOpen();
-  absl::SleepFor(absl::Milliseconds(100));  // the goodbye is there as well, most likely
-  EXPECT_EQ(NumberIn(NextIs<Received>().message), 1u);
+  // A master says goodbye in the order of ranks: when the last has heard it, the first has been
+  // told, and finds it behind its second message.
+  if (NumberIn(NextIs<Received>(/*max_events=*/1).message) == static_cast<uint64_t>(last)) {
+    AwaitMasterDown();
+    all_told.Open();
+    return Close();
+  }
+  all_told.AwaitOpen();
+  EXPECT_EQ(NumberIn(NextIs<Received>().message), 3u);
   EXPECT_TRUE(events_.empty());
-  SendNow(kMaster, MakeMessage(2));
+  SendNow(kMaster, MakeMessage(4));
   AwaitMasterDown();
-  EXPECT_EQ(transport().Send(kMaster, MakeMessage(3)).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(transport().Send(kMaster, MakeMessage(5)).code(), absl::StatusCode::kNotFound);
   Close();
 }
 
@@ -229,7 +237,9 @@ TEST_F(MpiTransportTest2, CloseTellsThatSomethingWasNotTaken) {
   }
   SendNow(PeerId{1}, MakeMessage({std::string(1 << 20, 'x')}));
   std::thread opener([&] {
-    absl::SleepFor(absl::Milliseconds(300));  // far beyond the linger
+    // Far beyond the linger. Only time can pass here: Close() goes on to wait for the worker, so
+    // nothing tells when it has stopped waiting for the message.
+    absl::SleepFor(absl::Seconds(1));
     too_late.Open();
   });
   EXPECT_EQ(transport().Close(absl::Milliseconds(1)).code(), absl::StatusCode::kDeadlineExceeded);

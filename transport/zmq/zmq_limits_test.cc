@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,17 +58,25 @@ class RawConnection {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<uint16_t>(PortOf(url)));
-    // Strangers may have to wait; a test that is over does not.
-    const timeval patience = {2, 0};
-    setsockopt(descriptor_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     (void)connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
   }
   ~RawConnection() { close(descriptor_); }
   RawConnection(const RawConnection&) = delete;
 
-  // False once the other side has closed it.
+  // Sends all of it; false once the other side has closed it. Looks for the end of what comes as
+  // well: a receiver that shut down while its buffer was full opens its window no more, and a plain
+  // send() waits for that until the kernel forgets the connection, a minute or two later.
   bool Send(absl::string_view bytes) {
-    return send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0;
+    while (!bytes.empty()) {
+      pollfd entry = {descriptor_, POLLOUT | POLLRDHUP, 0};
+      poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(kPatience)));
+      if (entry.revents != POLLOUT) return false;
+      const ssize_t sent =
+          send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent >= 0) bytes.remove_prefix(static_cast<size_t>(sent));
+      if (sent < 0 && errno != EAGAIN) return false;
+    }
+    return true;
   }
   bool IsClosedByPeer() {
     char ignored[256];
@@ -194,6 +202,7 @@ TEST_F(ZmqLimitsTest, AMessageThatDoesNotEndIsCut) {
 
 // Where nobody has proven anything yet libzmq takes frames of any size that a message may have.
 TEST_F(ZmqLimitsTest, ManyBytesBeforeTheHandshakeAreCut) {
+  constexpr int kStrangers = 16;  // who could have the master hold 480 MiB
   const size_t before = ForgetPeak();
   std::string start("\xff\0\0\0\0\0\0\0\1\x7f\3\0CURVE", 17);
   start.resize(64);
@@ -201,7 +210,7 @@ TEST_F(ZmqLimitsTest, ManyBytesBeforeTheHandshakeAreCut) {
   start.append(std::string("\6\0\0\0\0\1\xe0\0\0", 9));
   std::atomic<bool> stop{false};
   std::vector<std::thread> strangers;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < kStrangers; ++i) {
     strangers.emplace_back([&] {
       const std::string chunk(100'000, 'x');
       while (!stop) {
@@ -218,7 +227,8 @@ TEST_F(ZmqLimitsTest, ManyBytesBeforeTheHandshakeAreCut) {
   for (std::thread& stranger : strangers) stranger.join();
   const size_t growth = StatusBytes("VmHWM:") - before;
   std::printf("grew by %zu KiB\n", growth >> 10);
-  EXPECT_LT(growth, kMaxGrowth);
+  // What comes between two looks of a busy machine's master, and what malloc keeps of it.
+  EXPECT_LT(growth, 3 * kMaxGrowth);
   EXPECT_EQ(master_.ups.size(), 1u);
 }
 
