@@ -21,38 +21,39 @@ void FutureState::Reject(absl::Status status) {
 
 void FutureState::Finish(TaskReport&& report) {
   absl::MutexLock lock(&mutex_);
-  CHECK(!ready_);
-  report_ = std::move(report);
-  ready_ = true;
+  CHECK(!HasReport());
+  report_ = std::make_unique<const TaskReport>(std::move(report));
+  waiting_.reverse();
   for (auto& callback : waiting_) callbacks_->Post(std::move(callback));
   waiting_.clear();
 }
 
 bool FutureState::Ready() const {
   absl::MutexLock lock(&mutex_);
-  return ready_;
+  return HasReport();
 }
 
 bool FutureState::WaitFor(absl::Duration timeout) const {
   absl::MutexLock lock(&mutex_);
-  return mutex_.AwaitWithTimeout(absl::Condition(&ready_), timeout);
+  return mutex_.AwaitWithTimeout(absl::Condition(this, &FutureState::HasReport), timeout);
 }
 
 const TaskReport& FutureState::report() const {
-  CHECK(Ready());
-  return report_;
+  absl::MutexLock lock(&mutex_);
+  CHECK(HasReport());
+  return *report_;
 }
 
 void FutureState::Then(std::shared_ptr<FutureState> self,
                        std::function<void(const TaskReport&)> callback) {
   std::function<void()> run = [self = std::move(self), callback = std::move(callback)] {
-    callback(self->report_);
+    callback(self->report());
   };
   absl::MutexLock lock(&mutex_);
-  if (ready_) {
+  if (HasReport()) {
     callbacks_->Post(std::move(run));
   } else {
-    waiting_.push_back(std::move(run));
+    waiting_.push_front(std::move(run));
   }
 }
 

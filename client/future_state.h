@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <forward_list>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -16,7 +17,8 @@
 
 namespace taskfarm {
 
-// What a Future and the master share: the report of one task, once it is there. Thread-safe.
+// What a Future and the master share: the report of one task, once it is there. There may be
+// millions that wait, so nothing but a pointer is kept for what comes later. Thread-safe.
 class FutureState : public ReportSink {
  public:
   explicit FutureState(std::shared_ptr<CallbackThread> callbacks)
@@ -44,15 +46,16 @@ class FutureState : public ReportSink {
 
  private:
   void Finish(TaskReport&& report);
+  bool HasReport() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return report_ != nullptr; }
 
   const std::shared_ptr<CallbackThread> callbacks_;
   std::atomic<uint64_t> task_{0};
   mutable absl::Mutex mutex_;
-  bool ready_ ABSL_GUARDED_BY(mutex_) = false;
-  TaskReport report_;  // written once before ready_, read after it
-  // Each holds this object alive until it has run.
-  std::vector<std::function<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<const TaskReport> report_ ABSL_GUARDED_BY(mutex_);  // null until it came
+  // Each holds this object alive until it has run. The last one first.
+  std::forward_list<std::function<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
 };
+static_assert(sizeof(FutureState) == 56);
 
 }  // namespace taskfarm
 

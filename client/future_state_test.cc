@@ -51,6 +51,16 @@ TEST_F(FutureStateTest, CallbacksRunOnceBeforeAndAfterTheReport) {
   late.WaitForNotification();
 }
 
+TEST_F(FutureStateTest, CallbacksRunInTheOrderInWhichTheyWereGiven) {
+  std::vector<int> seen;
+  for (const int i : {1, 2, 3}) {
+    state_->Then(state_, [&seen, i](const TaskReport&) { seen.push_back(i); });
+  }
+  state_->Completed(Report(Outcome::kOk));
+  callbacks_->Stop();
+  EXPECT_EQ(seen, (std::vector<int>{1, 2, 3}));
+}
+
 TEST_F(FutureStateTest, ACallbackKeepsTheStateAlive) {
   absl::Notification done;
   std::weak_ptr<FutureState> weak = state_;

@@ -83,6 +83,7 @@ class [[nodiscard]] MapResults {
   void Refill() {
     for (; *next_request_ != std::ranges::end(requests_) && state_->HasRoom(); ++*next_request_) {
       state_->Add(MakeCall<Function>(**next_request_));
+      if (state_->HasBatch()) state_->Submit(state_);
     }
     state_->Submit(state_);
   }

@@ -37,12 +37,12 @@ void MapState::Add(absl::StatusOr<FunctionWork> work) {
     free_slots_.pop_back();
   }
   Slot& slot = slots_[place];
-  slot = {next_index_++, 0, TaskId{}, true};
+  slot = {.index = next_index_++, .used = true};
   if (!work.ok()) {
     Reject(place, work.status());
     return;
   }
-  slot.bytes = work->request.size();
+  slot.bytes = static_cast<uint32_t>(work->request.size());  // a message is below 2 GiB
   bytes_ += slot.bytes;
   added_.push_back({place, options_.task, *std::move(work)});
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,10 @@ class MapState : public ReportSink {
   // The next request, ready to go or with the reason why it can not; kept until Submit().
   void Add(absl::StatusOr<FunctionWork> work);
 
+  // Whether so much was added that it is better submitted before more is: until then a request
+  // takes more memory than after it.
+  bool HasBatch() const { return added_.size() >= kBatch; }
+
   // Submits what was added, as one step. What the farm does not take becomes its own result.
   // `self` is this object.
   void Submit(const std::shared_ptr<MapState>& self);
@@ -52,13 +57,16 @@ class MapState : public ReportSink {
   void Abandon();
 
  private:
+  static constexpr size_t kBatch = 4096;
+
   // A request whose result was not taken yet; its place is the task's tag.
   struct Slot {
     uint64_t index = 0;  // position among the requests
-    size_t bytes = 0;
     TaskId task{};
+    uint32_t bytes = 0;  // of its payload
     bool used = false;
   };
+  static_assert(sizeof(Slot) == 24);
 
   bool HasArrived() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !arrived_.empty(); }
   void Reject(uint64_t slot, const absl::Status& status);
@@ -68,7 +76,7 @@ class MapState : public ReportSink {
   const std::shared_ptr<TaskQueue> queue_;
 
   // The user's thread only.
-  std::vector<Slot> slots_;
+  std::deque<Slot> slots_;  // there may be millions: growing does not move them
   std::vector<uint64_t> free_slots_;
   std::vector<TaskRequest> added_;  // not submitted yet
   uint64_t next_index_ = 0;

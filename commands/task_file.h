@@ -37,9 +37,9 @@ struct TaskFileOptions {
 };
 
 // The tasks of a file or a stream, one after the other; memory does not grow with their number,
-// except for 16 bytes (in a hash table: up to 40) an id of JSON Lines. A task without an id has the
-// number of its line for one; an id that says the number of another line therefore collides with
-// that line's task if it has none of its own.
+// except for 16 bytes an id of JSON Lines. A task without an id has the number of its line for one;
+// an id that says the number of another line therefore collides with that line's task if it has
+// none of its own.
 //
 // A regular file can be checked whole before its first task is run. Anything else (standard input,
 // a fifo, /dev/stdin, a process substitution) is read as it comes, once.

@@ -5,124 +5,15 @@
 #include <utility>
 
 #include "base/check.h"
-#include "master/placement.h"
-#include "master/ready_queue.h"
-#include "master/task_record.h"
-#include "master/worker_index.h"
+#include "master/scheduler_state.h"
 
 namespace taskfarm {
-
-using Actions = std::vector<SchedulerAction>;
 
 // What a worker says of itself is not to be trusted: sums of a few of these do not overflow.
 static int64_t BoundedNanoseconds(absl::Duration duration) {
   return std::clamp<int64_t>(absl::ToInt64Nanoseconds(duration), 0,
                              std::numeric_limits<int64_t>::max() / 4);
 }
-
-class Scheduler::State {
- public:
-  explicit State(const SchedulerOptions& options)
-      : options_(options), workers_(options.max_prefetch) {
-    CHECK_GE(options.max_recall, 1);
-  }
-
-  void SetNow(absl::Time now) {
-    CHECK(now >= now_) << "time went back";
-    now_ = now;
-    now_ns_ = absl::ToUnixNanos(now);
-  }
-
-  void On(const TaskSubmitted& event, Actions& actions);
-  void On(const TaskKnown& event, Actions& actions);
-  void On(const TaskSettled& event, Actions& actions);
-  void On(const TaskCancelled& event, Actions& actions);
-  void On(const WorkerJoined& event, Actions& actions);
-  void On(const TaskAdopted& event, Actions& actions);
-  void On(const WorkerLost& event, Actions& actions);
-  void On(const HeartbeatReceived& event, Actions& actions);
-  void On(const TaskFinished& event, Actions& actions);
-  void On(const TasksReturned& event, Actions& actions);
-  void On(const SendBlocked& event, Actions& actions);
-  void On(const WorkerWritable& event, Actions& actions);
-  void On(const DrainRequested& event, Actions& actions);
-  void On(const JobDrained& event, Actions& actions);
-  void On(const TimerFired& event, Actions& actions);
-
-  void Place(Actions& actions, bool may_assign);
-  absl::Time NextDeadline() const;
-  void UpdateGauges() {
-    stats_.ready = ready_.size();
-    stats_.in_flight = tasks_.size() - ready_.size();
-    stats_.workers = workers_.size();
-  }
-  WorkerId HolderOf(TaskId task) const {
-    const TaskRecord* record = tasks_.Find(task);
-    return record != nullptr && record->held() ? record->worker : WorkerId{0};
-  }
-  WorkerId LastHolderOf(TaskId task) const {
-    const TaskRecord* record = tasks_.Find(task);
-    return record != nullptr ? record->worker : WorkerId{0};
-  }
-  bool HasIdleSlotBeside(WorkerId id) {
-    const ScheduledWorker* worker = workers_.Find(id);
-    return workers_.idle_slots() > (worker == nullptr ? 0 : worker->idle_slots);
-  }
-  const SchedulerStats& stats() const { return stats_; }
-  void CheckInvariants() const;
-
- private:
-  // The record of `task` if `worker` holds it in `attempt`, else null.
-  TaskRecord* Held(WorkerId worker, TaskId task, Attempt attempt);
-  bool Has(Mutation mutation) const { return options_.mutation == mutation; }
-  ScheduledWorker* FindAndHear(WorkerId id);
-  absl::Time LeaseEnd(const ScheduledWorker& worker) const {
-    if (Has(Mutation::kIgnoreLease)) return absl::InfiniteFuture();
-    return absl::FromUnixNanos(worker.heard_ns) + options_.lease;
-  }
-
-  // A task's way.
-  bool HasRoomFor(const ScheduledWorker& worker, const TaskRecord& record) const;
-  void ForgetAvoided();
-  // From so many crashes on a task is in danger to be given up.
-  uint32_t DangerousCrashes() const { return std::max(options_.crash_limit, 4u) - 3; }
-  void Assign(ScheduledWorker& worker, Actions& actions);
-  void TakeFrom(ScheduledWorker& worker, TaskId task, TaskRecord& record);
-  // It was not even started.
-  static void UndoAssign(TaskRecord& record) {
-    --record.attempt;
-    record.worker = WorkerId{0};
-  }
-  void PutBackOr(Outcome if_over, TaskId task, TaskRecord& record, Actions& actions);
-  void Settle(Outcome outcome, TaskId task, TaskRecord& record, Actions& actions);
-  void Complete(Outcome outcome, TaskId task, const TaskRecord& record, Actions& actions);
-  bool CrashesTooOften(TaskRecord& record);
-  void Lose(ScheduledWorker& worker, bool orderly, Actions& actions);
-  void Pin(ScheduledWorker& worker, TaskId task, TaskRecord& record);
-  void Cancel(ScheduledWorker& worker, TaskId task, TaskRecord& record, Actions& actions);
-  void Learn(ScheduledWorker& worker, const TaskFinished& event);
-
-  // Recalls.
-  bool MayRecall() const {
-    return ready_.empty() && !draining_ && workers_.idle_slots() > recalling_;
-  }
-  void RecallForIdleSlots(Actions& actions);
-  void RecallUnstarted(ScheduledWorker& worker, Actions& actions);
-  void Recall(ScheduledWorker& worker, TaskRefs tasks, Actions& actions);
-  void CloseRecall(ScheduledWorker& worker);
-
-  const SchedulerOptions options_;
-  absl::Time now_ = absl::InfinitePast();
-  int64_t now_ns_ = 0;
-  TaskTable tasks_;
-  ReadyQueue ready_;
-  WorkerIndex workers_;
-  std::vector<WorkerId> avoided_;  // in the last Place()
-  bool draining_ = false;
-  uint64_t last_recall_ = 0;
-  uint64_t recalling_ = 0;  // tasks in live recalls
-  SchedulerStats stats_;
-};
 
 // ---- Events.
 
@@ -307,111 +198,6 @@ absl::Time Scheduler::State::NextDeadline() const {
   return deadline;
 }
 
-// ---- Placement.
-
-void Scheduler::State::Place(Actions& actions, bool may_assign) {
-  ForgetAvoided();
-  workers_.Refresh(now_ns_);
-  while (may_assign && !ready_.empty()) {
-    const auto [worker, tasks] = workers_.NextTurn(ready_.size());
-    if (worker == nullptr) break;
-    // Workers with a free slot have their turn first: there is none any more.
-    if (tasks_.At(ready_.front()).suspect && worker->held.size() >= worker->slots) break;
-    const size_t before = actions.size();
-    for (uint64_t given = 0; given < tasks && worker->willing(); ++given) Assign(*worker, actions);
-    workers_.Refresh(*worker, now_ns_);
-    if (actions.size() > before && !avoided_.empty()) {  // by a task that has gone elsewhere now
-      ForgetAvoided();
-      workers_.Refresh(now_ns_);
-    }
-  }
-  if (MayRecall()) RecallForIdleSlots(actions);
-}
-
-void Scheduler::State::ForgetAvoided() {
-  for (const WorkerId id : std::exchange(avoided_, {})) {
-    ScheduledWorker* worker = workers_.Find(id);
-    if (worker == nullptr) continue;
-    worker->avoided = false;
-    workers_.Changed(*worker);
-  }
-}
-
-void Scheduler::State::Assign(ScheduledWorker& worker, Actions& actions) {
-  const TaskId task = ready_.front();
-  TaskRecord& record = tasks_.At(task);
-  if (worker.held.size() >= worker.slots &&
-      record.payload_bytes > options_.max_prefetch_bytes - worker.held.prefetched_bytes()) {
-    worker.too_big = true;
-    return;
-  }
-  const bool avoids = record.attempt == 0 && record.worker == worker.id;
-  // A suspect runs at once or elsewhere: if the worker is lost again, it is known what ran there.
-  // Those that are in danger do not run beside each other, so that none is given up for another.
-  const bool lone = record.suspect && record.crashes >= DangerousCrashes();
-  const bool not_here =
-      record.suspect && (worker.held.size() >= worker.slots || (lone && worker.has_lone));
-  if (avoids || not_here) {
-    worker.avoided = true;
-    avoided_.push_back(worker.id);
-    return;
-  }
-  ready_.PopFront(tasks_, record);
-  worker.held.Add(tasks_, task, record);
-  record.worker = worker.id;
-  record.lone = lone;
-  worker.has_lone = worker.has_lone || lone;
-  record.loss_counted = false;
-  record.adoptable = false;
-  record.adopted = false;
-  ++record.attempt;
-  if (worker.timed_task == TaskId{0}) {
-    worker.timed_task = task;
-    worker.timed_since_ns = now_ns_;
-  }
-  actions.emplace_back(AssignTask{worker.id, task, Attempt{record.attempt}});
-}
-
-void Scheduler::State::RecallForIdleSlots(Actions& actions) {
-  workers_.NoteStalled(now_ns_);
-  while (workers_.idle_slots() > recalling_) {
-    ScheduledWorker* worker = workers_.MostLoaded();
-    if (worker == nullptr) return;
-    const uint64_t count =
-        RecallCount(worker->held.movable(), WorkerIndex::WorthRecallingFrom(*worker),
-                    workers_.idle_slots() - recalling_, workers_.idle_room() - recalling_);
-    TaskRefs tasks;
-    worker->held.AppendMovable(tasks_, std::min<uint64_t>(count, options_.max_recall), tasks);
-    Recall(*worker, std::move(tasks), actions);
-    workers_.Refresh(*worker, now_ns_);
-  }
-}
-
-void Scheduler::State::RecallUnstarted(ScheduledWorker& worker, Actions& actions) {
-  TaskRefs tasks;
-  worker.held.AppendUnpinned(tasks_, options_.max_recall, tasks);
-  if (!tasks.empty()) Recall(worker, std::move(tasks), actions);
-}
-
-void Scheduler::State::Recall(ScheduledWorker& worker, TaskRefs tasks, Actions& actions) {
-  CHECK_EQ(worker.recall_id, 0);
-  worker.recall_id = ++last_recall_;
-  worker.recalled = tasks;
-  recalling_ += tasks.size();
-  workers_.Changed(worker);
-  actions.emplace_back(RecallTasks{worker.id, worker.recall_id, std::move(tasks)});
-}
-
-void Scheduler::State::CloseRecall(ScheduledWorker& worker) {
-  recalling_ -= worker.recalled.size();
-  worker.recall_id = 0;
-  for (const auto& [task, attempt] : std::exchange(worker.recalled, {})) {
-    TaskRecord* record = Held(worker.id, task, attempt);
-    if (record != nullptr) Pin(worker, task, *record);  // it had started
-  }
-  workers_.Changed(worker);
-}
-
 // ---- A task's way.
 
 TaskRecord* Scheduler::State::Held(WorkerId worker, TaskId task, Attempt attempt) {
@@ -561,13 +347,14 @@ void Scheduler::State::CheckInvariants() const {
 Scheduler::Scheduler(const SchedulerOptions& options) : state_(std::make_unique<State>(options)) {}
 Scheduler::~Scheduler() = default;
 
-void Scheduler::Step(absl::Time now, const SchedulerEvent& event, Actions& actions) {
+void Scheduler::Step(absl::Time now, const SchedulerEvent& event,
+                     std::vector<SchedulerAction>& actions) {
   state_->SetNow(now);
   std::visit([&](const auto& what) { state_->On(what, actions); }, event);
   state_->UpdateGauges();
 }
 
-void Scheduler::Place(absl::Time now, Actions& actions, bool may_assign) {
+void Scheduler::Place(absl::Time now, std::vector<SchedulerAction>& actions, bool may_assign) {
   state_->SetNow(now);
   state_->Place(actions, may_assign);
   state_->UpdateGauges();

@@ -49,24 +49,28 @@ bool TaskInbox::HasRoom() const {
          (tasks_ < options_.max_tasks && bytes_ < options_.max_bytes);
 }
 
+bool TaskInbox::HasRoomAndIsRead() const {
+  return !failure_.ok() || draining_ || (HasRoom() && untaken_ < options_.max_untaken);
+}
+
 absl::StatusOr<TaskId> TaskInbox::Submit(std::vector<TaskRequest>&& batch,
                                          std::shared_ptr<ReportSink> sink) {
   if (absl::Status status = Check(batch); !status.ok()) return status;
   uint64_t bytes = 0;
   for (const TaskRequest& request : batch) bytes += PayloadBytes(request);
   absl::MutexLock lock(&mutex_);
-  if (!HasRoom()) {
-    if (loop_thread_ == std::this_thread::get_id()) {
-      return absl::ResourceExhaustedError(
-          "the queue is full, and a completion callback must not wait for room in it");
-    }
-    mutex_.Await(absl::Condition(this, &TaskInbox::HasRoom));
+  if (loop_thread_ != std::this_thread::get_id()) {
+    mutex_.Await(absl::Condition(this, &TaskInbox::HasRoomAndIsRead));
+  } else if (!HasRoom()) {
+    return absl::ResourceExhaustedError(
+        "the queue is full, and a completion callback must not wait for room in it");
   }
   if (!failure_.ok()) return failure_;
   if (draining_) return absl::FailedPreconditionError("the farm is draining: no new tasks");
   const TaskId first{next_id_};
   next_id_ += batch.size();
   tasks_ += batch.size();
+  untaken_ += batch.size();
   bytes_ += bytes;
   status_.submitted += batch.size();
   if (!batch.empty()) {
@@ -158,6 +162,7 @@ void TaskInbox::Take(InboxContents& contents) {
   loop_thread_ = std::this_thread::get_id();
   contents = std::move(contents_);
   contents_ = InboxContents();
+  untaken_ = 0;
   pending_ = false;
 }
 

@@ -21,6 +21,8 @@ namespace taskfarm {
 struct TaskInboxOptions {
   uint64_t max_tasks = uint64_t{1} << 20;  // submitted and not completed; Submit blocks at it
   uint64_t max_bytes = uint64_t{1} << 30;  // of their payloads; likewise
+  // Of them, not taken by the loop yet: a request takes more memory before that than after.
+  uint64_t max_untaken = uint64_t{1} << 14;
   uint64_t max_payload_bytes = uint64_t{1} << 29;  // of one task
   uint32_t functions = 0;                          // numbers below this are registered
 };
@@ -94,6 +96,7 @@ class TaskInbox : public TaskQueue {
   absl::Status Check(const std::vector<TaskRequest>& batch) const;
   void WakeLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool HasRoomAndIsRead() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const TaskInboxOptions options_;
   mutable absl::Mutex mutex_;
@@ -103,6 +106,7 @@ class TaskInbox : public TaskQueue {
   std::thread::id loop_thread_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t tasks_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t untaken_ ABSL_GUARDED_BY(mutex_) = 0;  // in contents_
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool drained_ ABSL_GUARDED_BY(mutex_) = false;

@@ -91,6 +91,25 @@ TEST(TaskInboxTest, SubmitWaitsForRoom) {
   user.join();
 }
 
+TEST(TaskInboxTest, SubmitWaitsForTheLoopToTakeWhatIsThere) {
+  TaskInboxOptions options = SmallQueue(1000);
+  options.max_untaken = 3;
+  TaskInbox inbox(options);
+  ASSERT_TRUE(inbox.Submit(Calls(3), nullptr).ok());
+  std::thread user([&] { EXPECT_EQ(*inbox.Submit(Calls(1), nullptr), TaskId{4}); });
+  std::thread loop([&] {  // whether the user waits already or not
+    for (size_t tasks = 0; tasks < 4;) {
+      InboxContents contents;
+      inbox.Take(contents);
+      EXPECT_LE(contents.submissions.size(), 1u) << "the second one came before its time";
+      for (const Submission& submission : contents.submissions) tasks += submission.tasks.size();
+      EXPECT_TRUE(inbox.Submit({}, nullptr).ok()) << "the loop itself does not wait";
+    }
+  });
+  user.join();
+  loop.join();
+}
+
 TEST(TaskInboxTest, BytesCountToo) {
   TaskInboxOptions options = SmallQueue(100);
   options.max_bytes = 10;

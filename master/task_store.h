@@ -30,6 +30,8 @@ class TaskStore {
     absl::Cord request;                    // of a function call
     std::unique_ptr<CommandWork> command;  // null for a function call
   };
+  // With the scheduler's TaskRecord what a waiting task takes of memory; there may be millions.
+  static_assert(sizeof(Record) <= 72);
 
   void Add(TaskId task, TaskRequest&& request, std::shared_ptr<ReportSink> sink, absl::Time now);
 
