@@ -58,6 +58,7 @@ bool Master::Tick(absl::Duration max_wait) {
   // This process stood still: what workers have said meanwhile may not all have been read yet.
   if (now_ - due > options_.heartbeat_interval) patient_until_ = now_ + options_.heartbeat_interval;
   for (TransportEvent& event : events_) OnEvent(event);
+  events_.clear();  // payloads do not wait for the next turn
   OnInbox();
   if (now_ >= TimerDue()) Step(TimerFired{});
   if (journal_ != nullptr && !OnJournal()) return false;

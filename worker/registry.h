@@ -18,7 +18,7 @@ namespace taskfarm {
 // A registered function behind its types: takes a serialized request, gives a serialized reply.
 // Called from several threads at a time. Does not throw.
 using RawFunction =
-    std::function<absl::StatusOr<absl::Cord>(const absl::Cord& request, TaskContext& context)>;
+    std::function<absl::StatusOr<absl::Cord>(absl::Cord request, TaskContext& context)>;
 
 struct RegisteredFunction {
   std::string name;        // as written in TASKFARM_TASK

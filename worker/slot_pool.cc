@@ -422,10 +422,12 @@ void SlotPool::Impl::RunIsolated(const TaskWork& work, Slot& slot, FinishedWork&
 }
 
 void SlotPool::Impl::RunOnThread(const TaskWork& work, Slot& slot, FinishedWork& finished) {
-  const auto& function = std::get<FunctionWork>(work.work);
+  // Others look at the number of what runs only, so the payload may go.
+  auto& function = std::get<FunctionWork>(slot.running.front().work.work);
   TaskContext context(NumberInRun(work.task), work.attempt, worker_.load(), slot.number,
                       slot.cancelled);
-  absl::StatusOr<absl::Cord> reply = functions_[function.function].run(function.request, context);
+  absl::StatusOr<absl::Cord> reply =
+      functions_[function.function].run(std::move(function.request), context);
   finished.ended = clock_->Now();
   if (finished.ended - finished.started >= work.timeout) {
     EndAs(Outcome::kTimedOut, TimedOut(work.timeout), finished);

@@ -48,9 +48,11 @@ absl::StatusOr<absl::Cord> SerializeMessage(const google::protobuf::Message& mes
     message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(buffer));
     return absl::Cord(absl::string_view(buffer, bytes));
   }
-  std::string serialized;
-  message.SerializePartialToString(&serialized);
-  return absl::Cord(std::move(serialized));
+  // A string would be filled with zeros first.
+  char* const serialized = new char[bytes];
+  message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(serialized));
+  return absl::MakeCordFromExternal(absl::string_view(serialized, bytes),
+                                    [serialized] { delete[] serialized; });
 }
 
 }  // namespace taskfarm

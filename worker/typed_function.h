@@ -69,11 +69,14 @@ constexpr void Require() {
 }
 
 template <auto Function>
-absl::StatusOr<absl::Cord> Run(const absl::Cord& bytes, TaskContext& context) {
+absl::StatusOr<absl::Cord> Run(absl::Cord bytes, TaskContext& context) {
   using S = Signature<decltype(Function)>;
-  typename S::Request request;
-  if (absl::Status status = ParseMessage(bytes, request); !status.ok()) return status;
-  const auto call = [&request, &context]() {
+  // Large messages are there twice at a time, not more often: as bytes and as a message, or request
+  // and reply.
+  const auto call = [&bytes, &context]() -> absl::StatusOr<typename S::Reply> {
+    typename S::Request request;
+    if (absl::Status status = ParseMessage(bytes, request); !status.ok()) return status;
+    bytes.Clear();
     if constexpr (S::kWantsContext) {
       return Function(request, context);
     } else {

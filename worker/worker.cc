@@ -159,6 +159,7 @@ bool Worker::Impl::Tick(absl::Duration max_wait) {
     std::visit([this](auto& what) { Handle(what); }, event);
     CarryOut();
   }
+  events_.clear();  // payloads do not wait for the next turn
   if (!polled.ok()) {
     LosePeer(polled.message());
     CarryOut();

@@ -7,20 +7,23 @@ namespace taskfarm::mpi {
 WaitPolicy::Step WaitPolicy::Next(absl::Time now, size_t bytes_under_way) {
   if (active_) {
     active_ = false;
+    // A single short wait, for the second half of an answer say, does not change what is typical.
+    typical_ = std::max(idle_, typical_ / 2);
     idle_since_ = now;
     looks_left_ = 0;
   }
-  const absl::Duration idle = now - idle_since_;
+  const absl::Duration idle = idle_ = now - idle_since_;
   if (idle < kSpinFor) return {Kind::kLookAgain, {}};
   const absl::Duration transfer =
       absl::Microseconds(bytes_under_way / kSlowLinkBytesPerMicrosecond);
-  if (idle < kYieldFor + transfer) return {Kind::kYield, {}};
+  const absl::Duration yield_for = typical_ < kLongWait ? kYieldFor : absl::ZeroDuration();
+  if (idle < yield_for + transfer) return {Kind::kYield, {}};
   if (looks_left_ > 0) {
     --looks_left_;
     return {Kind::kLookAgain, {}};
   }
   looks_left_ = kLooksAfterSleep - 1;
-  return {Kind::kSleep, std::clamp(idle / 4, kMinSleep, kMaxSleep)};
+  return {Kind::kSleep, std::clamp(std::max(idle / 4, typical_ / 8), kMinSleep, kMaxSleep)};
 }
 
 }  // namespace taskfarm::mpi

@@ -12,8 +12,10 @@ namespace taskfarm::mpi {
 //
 // Just after traffic more is likely, so ask at once; then give way to whoever wants the core; then
 // sleep, in steps in proportion to how long nothing came, so that a sleep adds little to a wait
-// that is long already. The longest step sets both what an idle process costs and how late it
-// notices the first message: 1 ms is 1.5 to 2 % of a core.
+// that is long already. Where the last waits were long this one will be too, most likely: then
+// nobody who computes is to be disturbed, and the steps are in proportion to those. The longest
+// step sets both what an idle process costs and how late it notices the first message: 1 ms is 1.5
+// to 2 % of a core.
 class WaitPolicy {
  public:
   enum class Kind { kLookAgain, kYield, kSleep };
@@ -32,6 +34,9 @@ class WaitPolicy {
   // going for as long as a slow link takes, before this counts as idle.
   static constexpr size_t kSlowLinkBytesPerMicrosecond = 128;
 
+  // Waits that are typically longer than this begin with a sleep.
+  static constexpr absl::Duration kLongWait = absl::Microseconds(400);
+
   // Something came or went.
   void OnActivity() { active_ = true; }
 
@@ -42,6 +47,8 @@ class WaitPolicy {
  private:
   bool active_ = true;  // since the last call of Next()
   absl::Time idle_since_;
+  absl::Duration idle_;     // at the last call
+  absl::Duration typical_;  // about the longest of the last few waits
   int looks_left_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "transport/mpi/wait_policy.h"
 
+#include <utility>
+
 #include "gtest/gtest.h"
 
 namespace taskfarm::mpi {
@@ -73,6 +75,28 @@ TEST_F(WaitPolicyTest, ActivityStartsOver) {
   EXPECT_EQ(Step().kind, Kind::kLookAgain);
   EXPECT_EQ(Step().kind, Kind::kLookAgain);
   EXPECT_EQ(Step().kind, Kind::kLookAgain);
+}
+
+TEST_F(WaitPolicyTest, AfterLongWaitsItSleepsAtOnceAndInFewSteps) {
+  const auto wait = [this](absl::Duration duration) {
+    const absl::Time end = now_ + duration;
+    while (now_ < end) Step();
+    policy_.OnActivity();
+  };
+  wait(absl::Milliseconds(4));
+  const int sleeps_at_first = std::exchange(sleeps_, 0);
+  wait(absl::Microseconds(5));
+  const absl::Time start = now_;
+  while (Step().kind != Kind::kSleep) {
+    ASSERT_LE(now_ - start, WaitPolicy::kSpinFor + absl::Microseconds(2));
+  }
+  wait(absl::Milliseconds(4) - (now_ - start));
+  EXPECT_LE(sleeps_, sleeps_at_first - 2);
+  EXPECT_LE(sleeps_, 14);
+  for (int i = 0; i < 5; ++i) wait(absl::Microseconds(30));
+  while (Step().kind == Kind::kLookAgain) {
+  }
+  EXPECT_EQ(Step().kind, Kind::kYield) << "waits are short again";
 }
 
 TEST_F(WaitPolicyTest, DoesNotSleepWhileBytesAreUnderWayButNotForEver) {

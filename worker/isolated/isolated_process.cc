@@ -107,12 +107,13 @@ void ServeIsolatedCalls(const Registry& registry) {
   FrameReader reader;
   while (reader.Read(kCallSocket, 0) == Transfer::kDone) {
     const FrameHeader call = reader.header();
-    const absl::Cord request = reader.TakePayload();
+    absl::Cord request = reader.TakePayload();
     cancelled.Begin(call.call);
     TaskContext context(TaskId{call.task}, Attempt{call.attempt}, WorkerId{call.worker}, call.slot,
                         cancelled.flag());
     // The worker has looked whether there is such a function.
-    absl::StatusOr<absl::Cord> reply = registry.functions().at(call.function).run(request, context);
+    absl::StatusOr<absl::Cord> reply =
+        registry.functions().at(call.function).run(std::move(request), context);
     std::fflush(stdout);  // whatever becomes of this process, what the function printed is out
     FrameHeader header;
     header.call = call.call;
