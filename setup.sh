@@ -11,7 +11,7 @@ readonly REQUIREMENTS=(
   "ZeroMQ: libzmq3-dev cppzmq-dev"
   "MPI (MPICH): mpich libmpich-dev"
   "JSON, PNG, hashing, checksums: nlohmann-json3-dev libpng-dev libxxhash-dev libisal-dev"
-  "tests and benchmarks: libgtest-dev libgmock-dev libbenchmark-dev"
+  "tests and benchmarks: libgtest-dev libgmock-dev libbenchmark-dev valgrind gnuplot-nox"
   "tests and scripts run: python3 procps iproute2 nftables"
   "bundles for other machines: patchelf"
   "fuzzing: clang-14 libclang-rt-14-dev"
