@@ -15,7 +15,7 @@ namespace taskfarm {
 //
 // What is outstanding to a peer is what its user has not yet taken from Poll(), not only what MPI
 // has not yet sent. Poll() spins for some microseconds after traffic and then backs off to looking
-// about once a millisecond; it never waits inside MPI.
+// about every two milliseconds; it never waits inside MPI.
 //
 // Close() is collective as MPI_Finalize is. A worker's returns when the master has closed too, and
 // costs next to nothing until then. The master's returns when all ranks have said goodbye; the

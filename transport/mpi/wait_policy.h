@@ -13,9 +13,9 @@ namespace taskfarm::mpi {
 // Just after traffic more is likely, so ask at once; then give way to whoever wants the core; then
 // sleep, in steps in proportion to how long nothing came, so that a sleep adds little to a wait
 // that is long already. Where the last waits were long this one will be too, most likely: then
-// nobody who computes is to be disturbed, and the steps are in proportion to those. The longest
-// step sets both what an idle process costs and how late it notices the first message: 1 ms is 1.5
-// to 2 % of a core.
+// nobody who computes is to be disturbed, and the steps are in proportion to those. But waits so
+// long that nothing was going on say nothing of the next one. The longest step sets both what an
+// idle process costs and how late it notices the first message: 2 ms is 1 % of a core.
 class WaitPolicy {
  public:
   enum class Kind { kLookAgain, kYield, kSleep };
@@ -27,7 +27,7 @@ class WaitPolicy {
   static constexpr absl::Duration kSpinFor = absl::Microseconds(15);
   static constexpr absl::Duration kYieldFor = absl::Microseconds(100);
   static constexpr absl::Duration kMinSleep = absl::Microseconds(20);
-  static constexpr absl::Duration kMaxSleep = absl::Milliseconds(1);
+  static constexpr absl::Duration kMaxSleep = absl::Milliseconds(2);
   // One look after a sleep is often not enough for MPI to see what came.
   static constexpr int kLooksAfterSleep = 3;
   // While MPI has bytes of ours in its hands it may need us for each piece of them: it is kept
@@ -36,6 +36,7 @@ class WaitPolicy {
 
   // Waits that are typically longer than this begin with a sleep.
   static constexpr absl::Duration kLongWait = absl::Microseconds(400);
+  static constexpr absl::Duration kIdle = absl::Milliseconds(20);
 
   // Something came or went.
   void OnActivity() { active_ = true; }

@@ -99,6 +99,15 @@ TEST_F(WaitPolicyTest, AfterLongWaitsItSleepsAtOnceAndInFewSteps) {
   EXPECT_EQ(Step().kind, Kind::kYield) << "waits are short again";
 }
 
+TEST_F(WaitPolicyTest, AfterIdlenessItExpectsAnAnswerSoon) {
+  const absl::Time end = now_ + WaitPolicy::kIdle + 2 * WaitPolicy::kMaxSleep;
+  while (now_ < end) Step();
+  policy_.OnActivity();
+  while (Step().kind == Kind::kLookAgain) {
+  }
+  EXPECT_EQ(Step().kind, Kind::kYield);
+}
+
 TEST_F(WaitPolicyTest, DoesNotSleepWhileBytesAreUnderWayButNotForEver) {
   constexpr size_t kBytes = size_t{1} << 20;
   const absl::Time start = now_;
