@@ -412,9 +412,6 @@ void Worker::Impl::Do(worker_action::SendResults& action) {
   }
   if (sent.ok()) {
     Step(worker_event::ResultsSent{count});
-  } else if (absl::IsResourceExhausted(sent)) {
-    blocked_ = true;
-    Step(worker_event::SendBlocked{});
   } else {
     CannotSend(sent);
   }
@@ -436,19 +433,21 @@ void Worker::Impl::Post(uint64_t epoch, protocol::Envelope& envelope) {
   if (!blocked_) {
     const absl::Status sent = transport_->Send(*peer_, std::move(message));
     if (sent.ok()) return;
-    if (!absl::IsResourceExhausted(sent)) return CannotSend(sent);
-    blocked_ = true;
-    Step(worker_event::SendBlocked{});
+    CannotSend(sent);
+    if (!blocked_) return;
   }
   outbox_.push_back(std::move(message));
   if (outbox_.size() > kMaxOutbox) {
-    CannotSend(absl::ResourceExhaustedError("the master asks without taking the answers"));
+    Step(worker_event::Failed{
+        absl::ResourceExhaustedError("the master asks without taking the answers")});
   }
 }
 
+// Full, or gone: then its PeerDown is on the way, and before that perhaps its last words.
 void Worker::Impl::CannotSend(const absl::Status& why) {
-  if (absl::IsNotFound(why)) {
-    LosePeer(why.message());
+  if (absl::IsResourceExhausted(why) || absl::IsNotFound(why)) {
+    blocked_ = true;
+    Step(worker_event::SendBlocked{});
   } else {
     Step(worker_event::Failed{why});
   }
@@ -457,8 +456,7 @@ void Worker::Impl::CannotSend(const absl::Status& why) {
 void Worker::Impl::FlushOutbox() {
   for (; !outbox_.empty(); outbox_.pop_front()) {
     const absl::Status sent = transport_->Send(*peer_, std::move(outbox_.front()));
-    if (absl::IsResourceExhausted(sent)) return;  // it was not consumed
-    if (!sent.ok()) return CannotSend(sent);
+    if (!sent.ok()) return CannotSend(sent);  // it was not consumed
   }
   blocked_ = false;
   Step(worker_event::SendUnblocked{});

@@ -338,6 +338,19 @@ TEST_F(WorkerTest, EndsWithTheJob) {
   EXPECT_THAT(executor_.TakeLog(), ElementsAre("abandon"));
 }
 
+// An answer that cannot be sent any more must not make it deaf to what came before the end.
+TEST_F(WorkerTest, HearsTheLastWordsOfAMasterThatIsGone) {
+  Join();
+  master_->Say(Recall(9, {1}));
+  protocol::Envelope goodbye;
+  goodbye.mutable_goodbye()->set_reason("the job is over");
+  master_->Say(goodbye);
+  master_->Close();
+  EXPECT_FALSE(Tick());
+  EXPECT_TRUE(worker_->status().ok()) << worker_->status();
+  EXPECT_THAT(log_, ElementsAre("left the farm: the master says goodbye: the job is over"));
+}
+
 TEST_F(WorkerTest, EndsWhenItIsRejected) {
   Open();
   Tick();
