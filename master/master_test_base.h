@@ -108,6 +108,9 @@ class ScriptedWorker {
 inline std::vector<std::string> HearAll(ScriptedWorker& worker) {
   std::vector<std::string> texts;
   while (const std::optional<Envelope> envelope = worker.Hear()) {
+    if (envelope->assign().acked() != 0) {
+      texts.push_back(absl::StrCat("ack ", envelope->assign().acked()));
+    }
     std::string text = envelope->has_assign()   ? "assign"
                        : envelope->has_cancel() ? "cancel"
                        : envelope->has_result_ack()

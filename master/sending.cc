@@ -56,7 +56,7 @@ void Master::Flush(Session& session) {
     if (!SendWelcome(session)) return BlockAssigns(session, 0);
     session.welcome_due = false;
   }
-  if (session.ack.has_value()) {
+  if (session.ack.has_value() && session.assigns.empty()) {
     protocol::Envelope envelope;
     envelope.mutable_result_ack()->set_sequence(*session.ack);
     if (!SendTo(session, envelope)) return BlockAssigns(session, 0);
@@ -102,6 +102,7 @@ bool Master::FlushAssigns(Session& session) {
   size_t sent = 0;
   while (sent < session.assigns.size()) {
     AssignBatch batch(options_.epoch, arena_.Fresh());
+    if (session.ack.has_value()) batch.SetAcked(*session.ack);
     size_t next = sent;
     while (next < session.assigns.size() &&
            batch.Add(WorkOf(session.assigns[next].first, session.assigns[next].second))) {
@@ -111,6 +112,7 @@ bool Master::FlushAssigns(Session& session) {
       BlockAssigns(session, sent);
       return false;
     }
+    session.ack.reset();
     session.answers_owed += next - sent;
     sent = next;
   }

@@ -243,6 +243,8 @@ AssignBatch::AssignBatch(uint64_t epoch, google::protobuf::Arena& arena)
   envelope_.mutable_assign();
 }
 
+void AssignBatch::SetAcked(uint64_t sequence) { envelope_.mutable_assign()->set_acked(sequence); }
+
 bool AssignBatch::Add(const TaskWork& task) {
   const size_t bytes = MessageBytes(task);
   if (!HasRoom(envelope_.assign().tasks_size(), bytes_, bytes)) return false;

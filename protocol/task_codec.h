@@ -27,6 +27,9 @@ class AssignBatch {
  public:
   AssignBatch(uint64_t epoch, google::protobuf::Arena& arena);
 
+  // Acknowledges results, in place of a ResultAck.
+  void SetAcked(uint64_t sequence);
+
   // Adds `task`; a command has passed CheckCommand(). False, and nothing is added, if the batch is
   // full: Take() it and start another. An empty batch takes any task.
   bool Add(const TaskWork& task);

@@ -309,7 +309,7 @@ WorkerEvent Worker::Impl::Read(const Message& message) {
 
 WorkerEvent Worker::Impl::ReadAssign(uint64_t epoch, const protocol::Assign& assign,
                                      const Message& message) {
-  worker_event::Assign event{.epoch = epoch, .tasks = {}};
+  worker_event::Assign event{.epoch = epoch, .acked = assign.acked(), .tasks = {}};
   event.tasks.reserve(assign.tasks_size());
   assigned_.clear();
   for (const protocol::Task& task : assign.tasks()) {

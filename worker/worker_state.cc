@@ -124,6 +124,7 @@ void WorkerState::On(const worker_event::Reject& event, Actions& actions) {
 
 void WorkerState::On(const worker_event::Assign& event, Actions& actions) {
   if (!Hear(event.epoch)) return;
+  if (event.acked != 0) On(worker_event::ResultAck{event.epoch, event.acked}, actions);
   worker_action::Enqueue enqueue;
   worker_action::SendRecalled handed_back;
   for (size_t place = 0; place < event.tasks.size(); ++place) {

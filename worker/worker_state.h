@@ -44,6 +44,7 @@ struct Reject {
 };
 struct Assign {
   uint64_t epoch = 0;
+  uint64_t acked = 0;  // not 0: a ResultAck of this sequence as well
   std::vector<std::pair<TaskRef, TaskKey>> tasks;
 };
 struct ResultAck {

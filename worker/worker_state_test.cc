@@ -95,6 +95,17 @@ TEST_F(WorkerStateTest, ATaskAssignedTwiceRunsOnce) {
   EXPECT_THAT(Assign({Ref(3)}), IsEmpty());
 }
 
+TEST_F(WorkerStateTest, NewTasksMayComeWithAnAcknowledgement) {
+  Open();
+  Hold({Ref(1)});
+  Finish({Ref(1)});
+  Send(1);
+  EXPECT_THAT(
+      Step(worker_event::Assign{.epoch = kEpoch, .acked = 1, .tasks = {{Ref(2), TaskKey()}}}),
+      ElementsAre("forget 1", "enqueue"));
+  EXPECT_EQ(state_.kept_results(), 0u);
+}
+
 TEST_F(WorkerStateTest, CancelsWhatItHolds) {
   Open();
   Hold({Ref(1), Ref(2), Ref(3)});

@@ -118,7 +118,7 @@ class WorkerStateTest : public ::testing::Test {
   }
 
   static worker_event::Assign AssignEvent(const std::vector<TaskRef>& tasks, uint64_t epoch) {
-    worker_event::Assign event{epoch, {}};
+    worker_event::Assign event{.epoch = epoch, .tasks = {}};
     for (const TaskRef& task : tasks) {
       event.tasks.emplace_back(task, TaskKey{Value(task.first), 7});
     }
