@@ -27,11 +27,7 @@ def measure(context):
   flags = ['--mode=latency', f'--seconds={context.seconds}']
   rows = []
   for transport in context.wanted(*_GOALS):
-    runs = context.alternate({
-        f'{transport}, taskfarm': lambda: context.launch(transport, 'probe', *flags),
-        f'{transport}, raw': lambda: context.launch_raw(transport, *flags),
-    })
-    farm, raw = runs.values()
+    farm, raw = context.beside_raw(transport, *flags)
     rows.append(make_row('latency, p50', transport, 'us', farm.spread(_p50_us),
                          raw.spread(_p50_us), _GOALS[transport]))
     rows.append(make_row('latency, p99', transport, 'us', farm.spread(_p99_us),

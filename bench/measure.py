@@ -303,6 +303,14 @@ class Context:
     """Those of them that were asked for."""
     return [transport for transport in transports if transport in self.transports]
 
+  def beside_raw(self, transport, *flags):
+    """What alternate() gives of the farm's probe and of the loop by hand, both with `flags`."""
+    runs = self.alternate({
+        f'{transport}, taskfarm': lambda: self.launch(transport, 'probe', *flags),
+        f'{transport}, raw': lambda: self.launch_raw(transport, *flags),
+    })
+    return runs.values()
+
   def alternate(self, programs):
     """Calls each of {name: function that gives a report} in turn, `runs` times; {name: Runs}."""
     reports = {name: [] for name in programs}

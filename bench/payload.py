@@ -27,11 +27,7 @@ def measure(context):
   flags = ['--mode=payload', f'--bytes={_BYTES}', f'--seconds={context.seconds}']
   rows = []
   for transport in context.wanted(*_GOALS):
-    runs = context.alternate({
-        f'{transport}, taskfarm': lambda: context.launch(transport, 'probe', *flags),
-        f'{transport}, raw': lambda: context.launch_raw(transport, *flags),
-    })
-    farm, raw = runs.values()
+    farm, raw = context.beside_raw(transport, *flags)
     rows.append(make_row('1 MiB in and out', transport, 'GiB/s', farm.spread(_gib_per_second),
                          raw.spread(_gib_per_second), _GOALS[transport]))
   for transport in context.wanted(ZMQ_TCP, ZMQ_IPC, MPI_FAST):

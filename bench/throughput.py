@@ -27,11 +27,7 @@ def measure(context):
   flags = ['--mode=throughput', f'--seconds={context.seconds}']
   rows = []
   for transport in context.wanted(*_GOALS):
-    runs = context.alternate({
-        f'{transport}, taskfarm': lambda: context.launch(transport, 'probe', *flags),
-        f'{transport}, raw': lambda: context.launch_raw(transport, *flags),
-    })
-    farm, raw = runs.values()
+    farm, raw = context.beside_raw(transport, *flags)
     rows.append(make_row('throughput', transport, 'tasks/s', farm.spread(tasks_per_second),
                          raw.spread(tasks_per_second), _GOALS[transport]))
     rows.append(make_row('CPU, all processes', transport, 'us/task',
