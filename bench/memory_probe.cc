@@ -157,8 +157,9 @@ absl::Status CheckFlags(const std::vector<std::string>& positional) {
   if (absl::GetFlag(FLAGS_tasks) < 100) {
     return absl::InvalidArgumentError("--tasks must be at least 100");
   }
-  if (mode == "queued" && absl::GetFlag(FLAGS_tasks) > 1'000'000) {
-    return absl::InvalidArgumentError("--tasks of queued must be at most 1000000: a queue is full");
+  if (mode == "queued" && absl::GetFlag(FLAGS_tasks) > 16'000'000) {
+    return absl::InvalidArgumentError(
+        "--tasks of queued must be at most 16000000: then a queue is full");
   }
   return absl::OkStatus();
 }

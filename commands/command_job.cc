@@ -137,6 +137,7 @@ absl::Status CommandJob::Impl::Prepare() {
   file_options.defaults.work.output_limit_bytes = options_.output_limit_bytes;
   file_options.stop = &stop_reading_;
   file_options.stdin_fd = options_.stdin_fd;
+  file_options.id_seed = options_.id_seed;
   auto file = TaskFile::Open(file_options);
   if (!file.ok()) return file.status();
   file_ = *std::move(file);

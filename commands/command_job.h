@@ -33,6 +33,7 @@ struct CommandJobOptions {
   std::string results;              // path of the file of results; empty: none
   ProgressMode progress = ProgressMode::kAuto;
   TaskWindowOptions window;  // keep_order is in here
+  uint64_t id_seed = 0;      // random: see IdSet
   int min_workers = 0;       // the first task is submitted when there are so many
   int stdin_fd = 0;
   int stdout_fd = 1;

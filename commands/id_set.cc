@@ -13,7 +13,7 @@ namespace taskfarm {
 std::optional<uint64_t> IdSet::Insert(absl::string_view id, uint64_t line) {
   CHECK_GE(line, 1);
   if (size_ + 1 > places_ / 8 * 7) Grow();
-  const XXH128_hash_t hash = XXH3_128bits(id.data(), id.size());
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(id.data(), id.size(), seed_);
   const uint8_t more_hash = hash.high64 & 0xFF;
   Entry* const end = table_.get() + entries();
   Entry* entry = table_.get() + PlaceOf(hash.low64);

@@ -20,7 +20,8 @@ namespace taskfarm {
 // after it as the order allows. So the table can grow where it stands, a little at a time.
 class IdSet {
  public:
-  IdSet() = default;
+  // `seed` is random where ids may come from somebody who makes them to fall on one place.
+  explicit IdSet(uint64_t seed = 0) : seed_(seed) {}
   IdSet(IdSet&&) = default;
   IdSet& operator=(IdSet&&) = default;
 
@@ -52,6 +53,7 @@ class IdSet {
   }
   void Grow();
 
+  uint64_t seed_;
   std::unique_ptr<Entry[], Free> table_;
   size_t places_ = 0;
   size_t size_ = 0;

@@ -56,7 +56,9 @@ TaskFile::TaskFile(const TaskFileOptions& options, int fd, bool close_fd, const 
       json_(IsJson(options)),
       defaults_(options.defaults),
       name_(options.path == "-" ? "stdin" : options.path),
-      lines_(fd, options.stop, kMaxTaskLineBytes) {}
+      lines_(fd, options.stop, kMaxTaskLineBytes),
+      id_seed_(options.id_seed),
+      ids_(options.id_seed) {}
 
 TaskFile::~TaskFile() {
   if (close_fd_) close(fd_);
@@ -102,7 +104,7 @@ absl::StatusOr<uint64_t> TaskFile::CheckWholeFile() {
   if (errors > 0) return absl::InvalidArgumentError(absl::StrJoin(shown, "\n"));
   checked_digest_ = lines_.digest();
   checked_ = true;
-  ids_ = IdSet();
+  ids_ = IdSet(id_seed_);
   if (absl::Status rewound = lines_.Rewind(); !rewound.ok()) return AtLine(rewound);
   return tasks;
 }

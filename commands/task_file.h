@@ -34,6 +34,7 @@ struct TaskFileOptions {
   CommandTask defaults;             // for what a line does not say
   const EventFlag* stop = nullptr;  // ends every wait; outlives the file; may be null
   int stdin_fd = 0;
+  uint64_t id_seed = 0;  // of IdSet
 };
 
 // The tasks of a file or a stream, one after the other; memory does not grow with their number,
@@ -96,6 +97,7 @@ class TaskFile {
   LineReader lines_;
   // What lines_ returned for the next task, if HasTask() has looked already.
   std::optional<absl::StatusOr<std::optional<absl::string_view>>> ready_line_;
+  const uint64_t id_seed_;
   IdSet ids_;
   bool checked_ = false;
   uint64_t checked_digest_ = 0;  // of the lines, in the first pass

@@ -112,12 +112,13 @@ int RunJob(Program& program, Farm& farm, CommandJob& job) {
 int MasterMain(int argc, char** argv, std::vector<TransportFactory> transports) {
   Program program(argc, argv);
   if (!program.Start(kUsage)) return program.exit_status();
-  const absl::StatusOr<CommandJobOptions> job_options = OptionsFromFlags(program.command_line());
+  absl::StatusOr<CommandJobOptions> job_options = OptionsFromFlags(program.command_line());
   if (!job_options.ok()) return program.WrongUse(job_options.status());
   const Registry no_functions;
   absl::StatusOr<FarmOptions> farm_options =
       FarmOptionsFromFlags(FarmDefaults(), no_functions, std::move(transports));
   if (!farm_options.ok()) return program.WrongUse(farm_options.status());
+  job_options->id_seed = farm_options->epoch;
   std::atomic<CommandJob*> running{nullptr};  // whose output the log goes between
   farm_options->log = [&program, &running](absl::string_view text) {
     if (CommandJob* const job = running.load()) {

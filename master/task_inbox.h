@@ -19,7 +19,7 @@
 namespace taskfarm {
 
 struct TaskInboxOptions {
-  uint64_t max_tasks = uint64_t{1} << 20;  // submitted and not completed; Submit blocks at it
+  uint64_t max_tasks = uint64_t{1} << 24;  // submitted and not completed; Submit blocks at it
   uint64_t max_bytes = uint64_t{1} << 30;  // of their payloads; likewise
   // Of them, not taken by the loop yet: a request takes more memory before that than after.
   uint64_t max_untaken = uint64_t{1} << 14;

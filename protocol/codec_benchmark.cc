@@ -9,8 +9,8 @@
 #include "absl/time/time.h"
 #include "base/check.h"
 #include "benchmark/benchmark.h"
-#include "google/protobuf/arena.h"
 #include "protocol/codec.h"
+#include "protocol/reused_arena.h"
 #include "protocol/task.h"
 #include "protocol/task_codec.h"
 
@@ -19,28 +19,6 @@ namespace {
 
 constexpr uint64_t kEpoch = 0x1234567890abcdef;
 constexpr uint64_t kFirstTask = 1'000'000;
-
-// As the loops of master and worker do it: one arena, reset from message to message.
-class ReusedArena {
- public:
-  ReusedArena() : block_(1 << 20), arena_(Options(block_)) {}
-
-  google::protobuf::Arena& Fresh() {
-    arena_.Reset();
-    return arena_;
-  }
-
- private:
-  static google::protobuf::ArenaOptions Options(std::vector<char>& block) {
-    google::protobuf::ArenaOptions options;
-    options.initial_block = block.data();
-    options.initial_block_size = block.size();
-    return options;
-  }
-
-  std::vector<char> block_;
-  google::protobuf::Arena arena_;
-};
 
 std::vector<TaskWork> SomeTasks(int64_t count, size_t request_bytes) {
   std::vector<TaskWork> tasks(count);
