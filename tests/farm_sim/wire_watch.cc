@@ -33,6 +33,7 @@ void WireWatch::OnMessage(SimEndpointId from, SimEndpointId to, bool connected,
   CHECK_OK(envelope);
   switch ((*envelope)->body_case()) {
     case protocol::Envelope::kAssign:
+      if ((*envelope)->assign().acked() != 0) OnAck(to, (*envelope)->assign().acked());
       return OnAssign((*envelope)->assign());
     case protocol::Envelope::kResultAck:
       return OnAck(to, (*envelope)->result_ack().sequence());
