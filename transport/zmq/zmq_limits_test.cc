@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -112,39 +113,51 @@ size_t OpenDescriptors() {
                                            std::filesystem::directory_iterator()));
 }
 
-// A client that was let in, in a process of its own: what it queues is not the master's memory.
+constexpr char kFlood[] = "--flood";  // the first argument of a process that is a Flooder
+
+// Sends `message_frames` frames of `bytes` bytes for a message, for ever.
+[[noreturn]] void Flood(const std::string& keys_path, const std::string& port, size_t bytes,
+                        size_t message_frames) {
+  const WorkerKeys keys = LoadWorkerKeys(keys_path).value();
+  zmq::context_t context;
+  zmq::socket_t socket(context, zmq::socket_type::dealer);
+  socket.set(zmq::sockopt::curve_serverkey, keys.master_public_key);
+  socket.set(zmq::sockopt::curve_publickey, keys.pair.public_key);
+  socket.set(zmq::sockopt::curve_secretkey, keys.pair.secret_key);
+  socket.connect("tcp://127.0.0.1:" + port);
+  socket.send(zmq::buffer(std::string("hello")), zmq::send_flags::none);
+  const std::string frame(bytes, 'x');
+  for (size_t i = 1;; ++i) {
+    const bool more = i % message_frames != 0;
+    socket.send(zmq::buffer(frame), more ? zmq::send_flags::sndmore : zmq::send_flags::none);
+  }
+}
+
+// A client that was let in, in a process of its own: what it queues is not the master's memory. It
+// starts anew from this program, as a copy of a process with threads may find a lock taken.
 class Flooder {
  public:
-  // What it sends: messages of so many bytes, or in so many frames that no limit allows it.
-  Flooder(const std::string& url, size_t bytes, bool endless) {
-    pid_ = fork();
-    CHECK_GE(pid_, 0);
-    if (pid_ == 0) Flood(url, bytes, endless);
+  static constexpr size_t kTooManyFrames = 3000;
+
+  Flooder(const std::string& url, size_t bytes, size_t message_frames) {
+    std::vector<std::string> arguments = {kFlood,
+                                          kFlood,
+                                          TestKeys(),
+                                          absl::StrCat(PortOf(url)),
+                                          absl::StrCat(bytes),
+                                          absl::StrCat(message_frames)};
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    CHECK_EQ(posix_spawn(&pid_, "/proc/self/exe", nullptr, nullptr, pointers.data(), environ), 0);
   }
   ~Flooder() {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
+  Flooder(const Flooder&) = delete;
 
  private:
-  [[noreturn]] static void Flood(const std::string& url, size_t bytes, bool endless) {
-    const WorkerKeys keys = LoadWorkerKeys(TestKeys()).value();
-    zmq::context_t context;
-    zmq::socket_t socket(context, zmq::socket_type::dealer);
-    socket.set(zmq::sockopt::curve_serverkey, keys.master_public_key);
-    socket.set(zmq::sockopt::curve_publickey, keys.pair.public_key);
-    socket.set(zmq::sockopt::curve_secretkey, keys.pair.secret_key);
-    socket.connect("tcp://127.0.0.1:" + absl::StrCat(PortOf(url)));
-    socket.send(zmq::buffer(std::string("hello")), zmq::send_flags::none);
-    const std::string frame(bytes, 'x');
-    for (size_t i = 1;; ++i) {
-      const bool more = endless && i % kFramesOfAMessage != 0;
-      socket.send(zmq::buffer(frame), more ? zmq::send_flags::sndmore : zmq::send_flags::none);
-    }
-  }
-
-  static constexpr size_t kFramesOfAMessage = 3000;
-
   pid_t pid_ = 0;
 };
 
@@ -173,7 +186,7 @@ TEST_F(ZmqLimitsTest, AFloodOfMessagesIsCut) {
     const size_t before = ForgetPeak();
     const size_t peers = master_.ups.size();
     taken_ = 0;
-    Flooder flooder(master_.url(), bytes, /*endless=*/false);
+    Flooder flooder(master_.url(), bytes, /*message_frames=*/1);
     const absl::Time give_up = Clock::Real().Now() + kPatience;
     while (master_.downs.size() < peers && Clock::Real().Now() < give_up) {
       TakeSlowly(absl::Microseconds(200));
@@ -189,7 +202,7 @@ TEST_F(ZmqLimitsTest, AFloodOfMessagesIsCut) {
 TEST_F(ZmqLimitsTest, AMessageThatDoesNotEndIsCut) {
   const size_t before = ForgetPeak();
   {
-    Flooder flooder(master_.url(), 100'000, /*endless=*/true);
+    Flooder flooder(master_.url(), 100'000, Flooder::kTooManyFrames);
     ASSERT_TRUE(TurnUntil({&master_}, [&] { return master_.downs.size() == 1; }));
   }
   master_.messages.clear();
@@ -281,3 +294,11 @@ TEST_F(ZmqLimitsTest, AnHonestWorkerIsNeverCut) {
 
 }  // namespace
 }  // namespace taskfarm::zmq_backend
+
+int main(int argc, char** argv) {
+  if (argc == 6 && std::string(argv[1]) == taskfarm::zmq_backend::kFlood) {
+    taskfarm::zmq_backend::Flood(argv[2], argv[3], std::stoul(argv[4]), std::stoul(argv[5]));
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
