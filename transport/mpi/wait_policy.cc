@@ -7,8 +7,8 @@ namespace taskfarm::mpi {
 WaitPolicy::Step WaitPolicy::Next(absl::Time now, size_t bytes_under_way) {
   if (active_) {
     active_ = false;
-    // A few short waits, between the messages of one exchange, do not change what is typical.
-    typical_ = idle_ < kIdle ? std::max(idle_, typical_ / 8 * 7) : absl::ZeroDuration();
+    // A single short wait, for the second half of an answer say, does not change what is typical.
+    typical_ = idle_ < kIdle ? std::max(idle_, typical_ / 2) : absl::ZeroDuration();
     idle_since_ = now;
     looks_left_ = 0;
   }
