@@ -18,14 +18,14 @@ namespace {
 
 constexpr size_t kMaxEventsPerTurn = 1024;
 
+constexpr double kHelloCost = 10;  // of a ChatterBudget
+constexpr uint64_t kRuns = uint64_t{1} << (63 - kTaskNumberBits);
+
 // How long a task was with its worker and did not run.
 absl::Duration WaitedThere(const FinishedWork& finished, uint64_t sent_ns) {
   const absl::Time sent = absl::FromUnixNanos(static_cast<int64_t>(sent_ns));
   return finished.started - finished.queued + std::max(sent - finished.ended, absl::ZeroDuration());
 }
-
-constexpr double kHelloCost = 10;  // of a ChatterBudget
-constexpr uint64_t kRuns = uint64_t{1} << (63 - kTaskNumberBits);
 
 }  // namespace
 

@@ -279,17 +279,16 @@ void SlotPool::Impl::AbandonAll() {
 }
 
 absl::Time SlotPool::Impl::TakeFinished(std::vector<FinishedWork>& finished) {
-  std::vector<FinishedWork> taken;
+  const absl::Time now = clock_->Now();
   const std::lock_guard lock(mutex_);
   told_ = false;
-  const absl::Time now = clock_->Now();
   if (!finished_.empty()) look_by_ = now + kLongestHold;
   if (queue_.empty() || look_by_ <= now) look_by_ = absl::InfiniteFuture();
   if (finished.empty()) {
     finished.swap(finished_);  // each keeps its memory for the next time
   } else {
-    taken.swap(finished_);
-    std::move(taken.begin(), taken.end(), std::back_inserter(finished));
+    std::move(finished_.begin(), finished_.end(), std::back_inserter(finished));
+    finished_.clear();
   }
   return look_by_;
 }

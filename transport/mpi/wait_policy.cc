@@ -12,18 +12,18 @@ WaitPolicy::Step WaitPolicy::Next(absl::Time now, size_t bytes_under_way) {
     idle_since_ = now;
     looks_left_ = 0;
   }
-  const absl::Duration idle = idle_ = now - idle_since_;
-  if (idle < kSpinFor) return {Kind::kLookAgain, {}};
+  idle_ = now - idle_since_;
+  if (idle_ < kSpinFor) return {Kind::kLookAgain, {}};
   const absl::Duration transfer =
       absl::Microseconds(bytes_under_way / kSlowLinkBytesPerMicrosecond);
   const absl::Duration yield_for = typical_ < kLongWait ? kYieldFor : absl::ZeroDuration();
-  if (idle < yield_for + transfer) return {Kind::kYield, {}};
+  if (idle_ < yield_for + transfer) return {Kind::kYield, {}};
   if (looks_left_ > 0) {
     --looks_left_;
     return {Kind::kLookAgain, {}};
   }
   looks_left_ = kLooksAfterSleep - 1;
-  return {Kind::kSleep, std::clamp(std::max(idle / 4, typical_ / 8), kMinSleep, kMaxSleep)};
+  return {Kind::kSleep, std::clamp(std::max(idle_ / 4, typical_ / 8), kMinSleep, kMaxSleep)};
 }
 
 }  // namespace taskfarm::mpi
