@@ -24,7 +24,8 @@ absl::Status WorkerRunner::Run(const WorkerOptions& options, Isolation isolation
     worker_ = &worker;
     if (drain_) worker.RequestDrain();
   }
-  absl::Status status = worker.Run();
+  pool.Lead([&worker](absl::Duration max_wait) { return worker.Tick(max_wait); });
+  absl::Status status = worker.Close();
   absl::MutexLock lock(&mutex_);
   worker_ = nullptr;
   wants_restart_ = status.ok() && worker.wants_restart() && !drain_;

@@ -58,8 +58,8 @@ struct OutsideWait {
 // A bounded, non-blocking message pipe to a set of peers. The master's transport has many peers,
 // a worker's has one at a time: the master.
 //
-// Threads: all calls from one thread (the one that opened it), except Wake(), which any thread may
-// call while the object lives.
+// Threads: all calls from one thread at a time, Close() from the one that opened it; except Wake(),
+// which any thread may call at any time while the object lives.
 class Transport {
  public:
   virtual ~Transport() = default;

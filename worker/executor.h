@@ -41,8 +41,9 @@ class Executor {
 
   // Appends what has finished since the last call, in order of completion. The executor calls its
   // wake function (given at construction, thread-safe) when there is something to take. It may do
-  // so late, for many results at once, as long as there is more to run: the caller takes what is
-  // there at the time that this returns at the latest.
+  // so late, for many results at once, as long as there is more to run: the caller comes again at
+  // the time that this returns at the latest, and finds nothing if it comes before without having
+  // been woken.
   virtual absl::Time TakeFinished(std::vector<FinishedWork>& finished) = 0;
 
   // How many slots are lost for good, each to a function that did not end when its time was over.

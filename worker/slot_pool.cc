@@ -2,22 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "absl/types/optional.h"
 #include "base/check.h"
-#include "worker/commands/command_environment.h"
-#include "worker/commands/temporary_directory.h"
 #include "worker/ending.h"
-#include "worker/task_context.h"
+#include "worker/slot_runner.h"
 #include "worker/work_queue.h"
 
 namespace taskfarm {
@@ -31,29 +28,16 @@ constexpr absl::Duration kLongestWait = absl::Hours(1);
 // How long a result may wait for others.
 constexpr absl::Duration kLongestHold = absl::Milliseconds(5);
 
-FinishedWork Begin(const QueuedWork& queued, absl::Time started) {
-  FinishedWork finished;
-  finished.task = queued.work.task;
-  finished.attempt = queued.work.attempt;
-  finished.key = queued.work.key;
-  finished.queued = queued.queued;
-  finished.started = started;
-  finished.ended = started;
-  finished.is_command = std::holds_alternative<CommandWork>(queued.work.work);
-  return finished;
-}
+// A task that takes no longer costs less than giving it to another thread.
+constexpr absl::Duration kShort = absl::Microseconds(50);
 
-// What a command has printed stays; what a function has returned does not.
-void EndAs(Outcome outcome, absl::Status status, FinishedWork& finished) {
-  finished.outcome = outcome;
-  finished.status = std::move(status);
-  finished.reply.Clear();
-}
+// How long the leader runs short tasks before it looks after the loop again.
+constexpr absl::Duration kTurnOfTasks = absl::Microseconds(200);
 
-absl::Status TimedOut(absl::Duration timeout) {
-  return absl::DeadlineExceededError(
-      absl::StrCat("timed out after ", absl::FormatDuration(timeout)));
-}
+// How often somebody looks whether the leader has got stuck in a task, and how many looks without a
+// new task are enough.
+constexpr auto kWatch = std::chrono::milliseconds(2);
+constexpr int kLooksAtNothing = 50;
 
 // Lets go of the payloads, which must not happen under a lock.
 void Empty(WorkQueue::Batch& spent) {
@@ -77,7 +61,8 @@ class SlotPool::Impl {
   // Returns when all of them have ended or were left to themselves.
   void Finish();
 
-  void SetWorker(WorkerId worker) { worker_.store(worker); }
+  void Lead(const Turn& turn);
+  void SetWorker(WorkerId worker) { surroundings_.worker.store(worker); }
   void Enqueue(std::vector<TaskWork>&& batch);
   WorkQueue::Batch Recall(absl::Span<const TaskRef> tasks);
   WorkQueue::Batch RecallAll();
@@ -87,24 +72,22 @@ class SlotPool::Impl {
   uint32_t given_up_slots() const { return given_up_slots_.load(); }
 
  private:
-  // What belongs to a slot. Its thread reads `running` and `started` without the lock: nobody else
-  // writes them.
-  struct Slot {
-    Slot(uint32_t number, const SlotPoolOptions& options, const CommandEnvironment* environment,
-         TemporaryRoot* temporary, Clock* clock)
-        : number(number), commands(options.command, environment, temporary, clock) {
-      if (options.registry->functions().empty()) return;
-      functions.emplace(options.isolated, environment, clock);
-    }
+  using Lock = std::unique_lock<std::mutex>;
 
-    const uint32_t number;
-    CommandRunner commands;
-    absl::optional<IsolatedRunner> functions;
-    std::atomic<bool> cancelled{false};  // what the task is told
+  struct Member {
     std::thread thread;
-    WorkQueue::Batch spent;  // the task before; for its thread only
+  };
+
+  // While it runs a task, that member's thread reads `running` and `started` without the lock:
+  // nobody else writes them.
+  struct Slot {
+    Slot(uint32_t number, SlotSurroundings* surroundings) : runner(number, surroundings) {}
+
+    SlotRunner runner;
+    WorkQueue::Batch spent;  // the task before; for the member that has the slot
 
     // Changed under the lock.
+    Member* member = nullptr;  // that runs tasks here
     WorkQueue::Batch running;  // one, or none
     absl::Time started;
     bool cancel_requested = false;
@@ -114,83 +97,107 @@ class SlotPool::Impl {
     bool given_up = false;
   };
 
-  void RunSlot(Slot& slot);
-  bool Next(Slot& slot, FinishedWork* finished);
+  // All of these: under the lock, which those that are given it let go of for a while.
+  void RunMember(Member& self);
+  bool LeadFor(Member& self, Lock& lock);
+  bool RunAsLeader(Member& self, Lock& lock, bool& ran);
+  bool RunTasks(Member& self, Lock& lock);
+  void WaitForWork(Member& self, Lock& lock);
+  void Watch(Member& self, Lock& lock);
+
+  bool LeaderRunsNext() const;
+  bool MayStart() const;
+  void WakeMembers();
+  Slot& TakeSlot(Member& self);
+  void Start(Slot& slot, absl::Time now);
   bool HandOver(Slot& slot, FinishedWork& finished);
-  void Start(Slot& slot);
-  bool IsOnThread(const TaskWork& work) const;
-  RunPlace Place(const TaskWork& work, const Slot& slot) const;
-  FinishedWork Execute(Slot& slot);
-  void RunCommand(const TaskWork& work, Slot& slot, FinishedWork& finished);
-  void RunIsolated(const TaskWork& work, Slot& slot, FinishedWork& finished);
-  void RunOnThread(const TaskWork& work, Slot& slot, FinishedWork& finished);
+  void Learn(const FinishedWork& finished);
+  void EndShortTasks();
+
   void RunTimer();
   void OnDeadline(Slot& slot, absl::Time now);
-  static void Stop(Slot& slot);
 
-  const std::vector<RegisteredFunction>& functions_;
   Clock* const clock_;
   const std::function<void()> wake_;
-  const Isolation isolation_;
   const absl::Duration give_up_grace_;
-  const CommandEnvironment environment_;
-  TemporaryRoot temporary_{TemporaryRoot::DefaultBase()};
-  std::atomic<WorkerId> worker_{WorkerId{}};
+  SlotSurroundings surroundings_;
   std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<std::unique_ptr<Member>> members_;  // one more than slots
   std::atomic<uint32_t> given_up_slots_{0};
 
   std::mutex mutex_;
-  std::condition_variable work_;   // there is work, or stopping_
-  std::condition_variable timer_;  // timer_wakes_ has become earlier, or no slot is left
-  std::condition_variable left_;   // slots_left_ has become 0
+  std::condition_variable work_;   // there is something to do for a member, or stopping_
+  std::condition_variable timer_;  // timer_wakes_ has become earlier, or nobody is left
+  std::condition_variable left_;   // members_left_ has become 0
+  std::condition_variable led_;    // turn_ has become null
   // Guarded by mutex_.
   WorkQueue queue_;
   std::vector<FinishedWork> finished_;
   bool told_ = false;                            // of what is in finished_, somebody has been woken
   absl::Time look_by_ = absl::InfiniteFuture();  // somebody takes it then, woken or not
   size_t refill_at_ = 0;  // with no more than these in the queue it is time for new tasks
-  size_t waiting_ = 0;    // slots that wait for work_
+  std::vector<Slot*> free_slots_;
+  size_t waiting_ = 0;  // members that wait for work_, but for the watcher
   bool stopping_ = false;
-  size_t slots_left_ = 0;  // whose threads neither have ended nor were given up
+  size_t members_left_ = 0;  // whose threads neither have ended nor were left to themselves
   absl::Time timer_wakes_ = absl::InfiniteFuture();
   std::thread timer_thread_;  // from the first function that has a timeout on
+
+  const Turn* turn_ = nullptr;  // of the loop, while there is one
+  Member* leader_ = nullptr;    // runs it
+  Member* watcher_ = nullptr;   // looks whether the leader is stuck
+  bool leader_in_task_ = false;
+  uint64_t leaders_tasks_ = 0;            // that it has started
+  bool tasks_are_short_ = false;          // then the leader runs them too
+  absl::Duration longest_ = 20 * kShort;  // of the last tasks; of older ones a part
 };
 
 SlotPool::Impl::Impl(const SlotPoolOptions& options, Clock* clock)
-    : functions_(options.registry->functions()),
-      clock_(clock),
+    : clock_(clock),
       wake_(options.wake),
-      isolation_(options.isolation),
       give_up_grace_(options.give_up_grace),
-      environment_(CommandEnvironment::OfThisProcess(options.command.pass_environment)) {
+      surroundings_(*options.registry, options.isolation, options.command, options.isolated,
+                    clock) {
   CHECK_GE(options.slots, 1);
-  CHECK(isolation_ != Isolation::kDefault);
   for (uint32_t number = 0; number < options.slots; ++number) {
-    slots_.push_back(std::make_unique<Slot>(number, options, &environment_, &temporary_, clock));
+    slots_.push_back(std::make_unique<Slot>(number, &surroundings_));
   }
-  slots_left_ = slots_.size();
+  for (auto slot = slots_.rbegin(); slot != slots_.rend(); ++slot) {
+    free_slots_.push_back(slot->get());
+  }
+  for (uint32_t i = 0; i <= options.slots; ++i) members_.push_back(std::make_unique<Member>());
+  members_left_ = members_.size();
 }
 
 void SlotPool::Impl::Launch(const std::shared_ptr<Impl>& impl) {
-  for (const auto& slot : impl->slots_) {
-    slot->thread = std::thread([impl, slot = slot.get()] { impl->RunSlot(*slot); });
+  for (const auto& member : impl->members_) {
+    member->thread = std::thread([impl, self = member.get()] { impl->RunMember(*self); });
   }
 }
 
 void SlotPool::Impl::Finish() {
   AbandonAll();
   {
-    std::unique_lock lock(mutex_);
+    Lock lock(mutex_);
+    CHECK(turn_ == nullptr);
     stopping_ = true;
     work_.notify_all();
-    left_.wait(lock, [this] { return slots_left_ == 0; });
+    left_.wait(lock, [this] { return members_left_ == 0; });
   }
   timer_.notify_all();
-  for (const auto& slot : slots_) {
-    if (slot->thread.joinable()) slot->thread.join();
+  for (const auto& member : members_) {
+    if (member->thread.joinable()) member->thread.join();
   }
   if (timer_thread_.joinable()) timer_thread_.join();
-  temporary_.Remove();  // threads that were left to themselves share this, but run no commands
+  // Threads that were left to themselves share this, but run no commands.
+  surroundings_.temporary.Remove();
+}
+
+void SlotPool::Impl::Lead(const Turn& turn) {
+  Lock lock(mutex_);
+  turn_ = &turn;
+  work_.notify_all();
+  led_.wait(lock, [this] { return turn_ == nullptr; });
 }
 
 void SlotPool::Impl::Enqueue(std::vector<TaskWork>&& batch) {
@@ -208,15 +215,11 @@ void SlotPool::Impl::Enqueue(std::vector<TaskWork>&& batch) {
     queued.back().work = std::move(work);
     queued.back().queued = now;
   }
-  size_t to_wake;
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.Push(std::move(queued));
-    queue_.AddSpare(std::move(spare));
-    refill_at_ = queue_.size() / 4;
-    to_wake = std::min(waiting_, batch.size());
-  }
-  for (size_t i = 0; i < to_wake; ++i) work_.notify_one();
+  const std::lock_guard lock(mutex_);
+  queue_.Push(std::move(queued));
+  queue_.AddSpare(std::move(spare));
+  refill_at_ = queue_.size() / 4;
+  WakeMembers();
 }
 
 WorkQueue::Batch SlotPool::Impl::Recall(absl::Span<const TaskRef> tasks) {
@@ -247,7 +250,7 @@ void SlotPool::Impl::Cancel(TaskId task, Attempt attempt) {
         },
         unstarted);
     for (const QueuedWork& queued : unstarted) {
-      FinishedWork finished = Begin(queued, clock_->Now());
+      FinishedWork finished = BeginResult(queued, clock_->Now());
       EndAs(Outcome::kCancelled, absl::CancelledError("cancelled before it started"), finished);
       finished_.push_back(std::move(finished));
       wake = wake || !std::exchange(told_, true);
@@ -257,7 +260,7 @@ void SlotPool::Impl::Cancel(TaskId task, Attempt attempt) {
       const TaskWork& work = slot->running.front().work;
       if (work.task != task || work.attempt != attempt) continue;
       slot->cancel_requested = true;
-      Stop(*slot);
+      slot->runner.Stop();
     }
   }
   if (wake) wake_();
@@ -274,13 +277,14 @@ void SlotPool::Impl::AbandonAll() {
   for (const auto& slot : slots_) {
     if (slot->running.empty() || slot->given_up) continue;
     slot->abandoned = true;
-    Stop(*slot);
+    slot->runner.Stop();
   }
 }
 
 absl::Time SlotPool::Impl::TakeFinished(std::vector<FinishedWork>& finished) {
   const absl::Time now = clock_->Now();
   const std::lock_guard lock(mutex_);
+  if (!told_ && look_by_ > now && look_by_ < absl::InfiniteFuture()) return look_by_;
   told_ = false;
   if (!finished_.empty()) look_by_ = now + kLongestHold;
   if (queue_.empty() || look_by_ <= now) look_by_ = absl::InfiniteFuture();
@@ -293,51 +297,194 @@ absl::Time SlotPool::Impl::TakeFinished(std::vector<FinishedWork>& finished) {
   return look_by_;
 }
 
-void SlotPool::Impl::RunSlot(Slot& slot) {
-  bool goes_on = Next(slot, nullptr);
-  while (goes_on) {
-    FinishedWork finished = Execute(slot);
-    goes_on = Next(slot, &finished);
+// ---- Members.
+
+void SlotPool::Impl::RunMember(Member& self) {
+  Lock lock(mutex_);
+  while (!stopping_) {
+    bool is_mine = true;  // the thread, and not left to itself
+    if (turn_ != nullptr && leader_ == nullptr) {
+      is_mine = LeadFor(self, lock);
+    } else if (MayStart()) {
+      is_mine = RunTasks(self, lock);
+    } else {
+      WaitForWork(self, lock);
+    }
+    if (!is_mine) return;
   }
-  slot.functions.reset();
-  const std::lock_guard lock(mutex_);
-  if (slot.given_up) return;
-  if (--slots_left_ == 0) left_.notify_all();
+  while (!free_slots_.empty()) {
+    Slot& slot = *free_slots_.back();
+    free_slots_.pop_back();
+    lock.unlock();
+    slot.runner.Close();
+    lock.lock();
+  }
+  if (--members_left_ == 0) left_.notify_all();
 }
 
-// Hands over what the slot has finished, if anything, and waits for its next task. False when there
-// will be none. One lock a task while there is work.
-bool SlotPool::Impl::Next(Slot& slot, FinishedWork* finished) {
-  const absl::Time now = finished != nullptr ? finished->ended : clock_->Now();
-  std::unique_lock lock(mutex_);
-  if (slot.given_up) return false;
-  bool wake = finished != nullptr && HandOver(slot, *finished);
-  if (!queue_.empty()) {
-    slot.started = now;
-  } else {
+// Runs the loop until it is over or somebody else goes on with it. False if the thread has been
+// left to itself.
+bool SlotPool::Impl::LeadFor(Member& self, Lock& lock) {
+  leader_ = &self;
+  bool look_only = false;  // there is something to do here meanwhile
+  while (true) {
+    const Turn& turn = *turn_;
     lock.unlock();
-    Empty(slot.spent);
-    if (wake) wake_();
-    wake = false;
+    const bool goes_on = turn(look_only ? absl::ZeroDuration() : absl::InfiniteDuration());
     lock.lock();
-    ++waiting_;
-    work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    --waiting_;
-    slot.started = clock_->Now();
+    if (!goes_on) break;
+    if (!RunAsLeader(self, lock, look_only)) return false;
+    if (leader_ != &self) return true;
   }
-  if (stopping_) return false;
-  Start(slot);
-  lock.unlock();
-  Empty(slot.spent);
-  if (wake) wake_();
+  leader_ = nullptr;
+  turn_ = nullptr;
+  tasks_are_short_ = false;
+  WakeMembers();
+  led_.notify_all();
   return true;
 }
 
-// Under the lock. True if whoever takes the results must be woken.
+// Runs short tasks for a while. Sets `ran` to whether there were any, or are. False if the thread
+// has been left to itself.
+bool SlotPool::Impl::RunAsLeader(Member& self, Lock& lock, bool& ran) {
+  ran = false;
+  absl::Time until = absl::InfiniteFuture();
+  while (LeaderRunsNext() && !queue_.empty() && !free_slots_.empty()) {
+    if (!RunsOnThread(queue_.First(), surroundings_.isolation)) {
+      EndShortTasks();
+      break;
+    }
+    ran = true;
+    Slot& slot = TakeSlot(self);
+    Start(slot, clock_->Now());
+    if (until == absl::InfiniteFuture()) until = slot.started + kTurnOfTasks;
+    leader_in_task_ = true;
+    ++leaders_tasks_;
+    if (watcher_ == nullptr) work_.notify_one();
+    lock.unlock();
+    FinishedWork finished = slot.runner.Run(slot.running.front(), slot.started);
+    Empty(slot.spent);
+    lock.lock();
+    if (slot.given_up) return false;
+    const bool leads = leader_ == &self;
+    if (leads) leader_in_task_ = false;
+    const bool wake = HandOver(slot, finished);
+    free_slots_.push_back(&slot);
+    if (!leads) {
+      lock.unlock();
+      if (wake) wake_();
+      lock.lock();
+      return true;
+    }
+    if (wake || finished.ended >= until) break;
+  }
+  return true;
+}
+
+// False if the thread has been left to itself.
+bool SlotPool::Impl::RunTasks(Member& self, Lock& lock) {
+  Slot& slot = TakeSlot(self);
+  absl::Time now = clock_->Now();
+  bool wake = false;
+  do {  // one lock a task
+    Start(slot, now);
+    lock.unlock();
+    Empty(slot.spent);
+    if (wake) wake_();
+    FinishedWork finished = slot.runner.Run(slot.running.front(), slot.started);
+    now = finished.ended;
+    lock.lock();
+    if (slot.given_up) return false;
+    wake = HandOver(slot, finished);
+  } while (!stopping_ && !queue_.empty() && !(LeaderRunsNext() && free_slots_.empty()));
+  lock.unlock();
+  Empty(slot.spent);
+  lock.lock();
+  free_slots_.push_back(&slot);
+  wake = wake || (!queue_.empty() && LeaderRunsNext());
+  lock.unlock();
+  if (wake) wake_();
+  lock.lock();
+  return true;
+}
+
+void SlotPool::Impl::WaitForWork(Member& self, Lock& lock) {
+  if (leader_in_task_ && watcher_ == nullptr) return Watch(self, lock);
+  ++waiting_;
+  work_.wait(lock);
+  --waiting_;
+}
+
+// Becomes the leader if the one that there is has got stuck in a task.
+void SlotPool::Impl::Watch(Member& self, Lock& lock) {
+  watcher_ = &self;
+  for (int looks = 0; looks < kLooksAtNothing; ++looks) {
+    const uint64_t before = leaders_tasks_;
+    const bool is_news = work_.wait_for(lock, kWatch) == std::cv_status::no_timeout;
+    if (leaders_tasks_ != before) {
+      looks = 0;
+    } else if (leader_in_task_ && !is_news) {
+      leader_in_task_ = false;
+      leader_ = nullptr;
+      EndShortTasks();
+    }
+    if (stopping_ || leader_ == nullptr || MayStart()) break;
+  }
+  watcher_ = nullptr;
+}
+
+// Whether the next task is the leader's, as soon as it comes to that.
+bool SlotPool::Impl::LeaderRunsNext() const {
+  return tasks_are_short_ && leader_ != nullptr && !leader_in_task_ && !stopping_;
+}
+
+// Whether a member other than the leader may start a task.
+bool SlotPool::Impl::MayStart() const {
+  return !queue_.empty() && free_slots_.size() > (LeaderRunsNext() ? 1u : 0u);
+}
+
+void SlotPool::Impl::WakeMembers() {
+  const size_t slots = free_slots_.size() - (LeaderRunsNext() && !free_slots_.empty() ? 1 : 0);
+  const size_t count = std::min({queue_.size(), slots, waiting_ + (watcher_ != nullptr ? 1 : 0)});
+  for (size_t i = 0; i < count; ++i) work_.notify_one();
+}
+
+SlotPool::Impl::Slot& SlotPool::Impl::TakeSlot(Member& self) {
+  Slot& slot = *free_slots_.back();
+  free_slots_.pop_back();
+  slot.member = &self;
+  return slot;
+}
+
+// With something in the queue.
+void SlotPool::Impl::Start(Slot& slot, absl::Time now) {
+  slot.started = now;
+  queue_.PopInto(slot.running);
+  slot.cancel_requested = false;
+  slot.abandoned = false;
+  slot.told = false;
+  slot.runner.Ready();
+  const TaskWork& work = slot.running.front().work;
+  // A process is ended by the thread that watches it.
+  if (work.timeout == absl::InfiniteDuration() || !RunsOnThread(work, surroundings_.isolation)) {
+    return;
+  }
+  slot.deadline = slot.started + work.timeout;
+  if (slot.deadline >= timer_wakes_) return;
+  timer_wakes_ = slot.deadline;
+  if (timer_thread_.joinable()) {
+    timer_.notify_one();
+  } else {
+    timer_thread_ = std::thread([this] { RunTimer(); });
+  }
+}
+
+// True if whoever takes the results must be woken.
 bool SlotPool::Impl::HandOver(Slot& slot, FinishedWork& finished) {
   queue_.AddSpare(std::move(slot.spent));
   slot.spent = std::exchange(slot.running, {});
   slot.deadline = absl::InfiniteFuture();
+  Learn(finished);
   if (slot.abandoned) return false;
   if (slot.cancel_requested) {
     EndAs(Outcome::kCancelled, absl::CancelledError("cancelled"), finished);
@@ -349,99 +496,28 @@ bool SlotPool::Impl::HandOver(Slot& slot, FinishedWork& finished) {
   return !std::exchange(told_, true);
 }
 
-// Under the lock, with something in the queue; `started` is set.
-void SlotPool::Impl::Start(Slot& slot) {
-  queue_.PopInto(slot.running);
-  slot.cancel_requested = false;
-  slot.abandoned = false;
-  slot.told = false;
-  slot.cancelled.store(false, std::memory_order_relaxed);
-  const TaskWork& work = slot.running.front().work;
-  // A process is ended by the thread that watches it.
-  if (work.timeout == absl::InfiniteDuration() || !IsOnThread(work)) return;
-  slot.deadline = slot.started + work.timeout;
-  if (slot.deadline >= timer_wakes_) return;
-  timer_wakes_ = slot.deadline;
-  if (timer_thread_.joinable()) {
-    timer_.notify_one();
+// One long task in many is enough to keep all from the leader for a while.
+void SlotPool::Impl::Learn(const FinishedWork& finished) {
+  longest_ = std::max(finished.ended - finished.started, longest_ * 3 / 4);
+  if (longest_ >= kShort) {
+    if (tasks_are_short_) EndShortTasks();
   } else {
-    timer_thread_ = std::thread([this] { RunTimer(); });
+    tasks_are_short_ = turn_ != nullptr;
   }
 }
 
-bool SlotPool::Impl::IsOnThread(const TaskWork& work) const {
-  const auto* const function = std::get_if<FunctionWork>(&work.work);
-  if (function == nullptr) return false;
-  return (function->isolation == Isolation::kDefault ? isolation_ : function->isolation) ==
-         Isolation::kThread;
+void SlotPool::Impl::EndShortTasks() {
+  tasks_are_short_ = false;
+  WakeMembers();
 }
 
-FinishedWork SlotPool::Impl::Execute(Slot& slot) {
-  const TaskWork& work = slot.running.front().work;
-  FinishedWork finished = Begin(slot.running.front(), slot.started);
-  if (finished.is_command) {
-    RunCommand(work, slot, finished);
-  } else if (const uint32_t function = std::get<FunctionWork>(work.work).function;
-             function >= functions_.size()) {
-    EndAs(Outcome::kFailed,
-          absl::InvalidArgumentError(absl::StrCat("there is no function ", function,
-                                                  ": this program has ", functions_.size())),
-          finished);
-  } else if (IsOnThread(work)) {
-    RunOnThread(work, slot, finished);
-    return finished;
-  } else {
-    RunIsolated(work, slot, finished);
-  }
-  finished.ended = clock_->Now();
-  return finished;
-}
-
-RunPlace SlotPool::Impl::Place(const TaskWork& work, const Slot& slot) const {
-  return {.task = NumberInRun(work.task),
-          .attempt = work.attempt,
-          .worker = worker_.load(),
-          .slot = slot.number};
-}
-
-void SlotPool::Impl::RunCommand(const TaskWork& work, Slot& slot, FinishedWork& finished) {
-  FinishedCommand result = slot.commands.Run(std::get<CommandWork>(work.work), Place(work, slot),
-                                             work.timeout, slot.cancelled);
-  finished.outcome = result.outcome;
-  finished.status = std::move(result.status);
-  finished.command = std::move(result.output);
-}
-
-void SlotPool::Impl::RunIsolated(const TaskWork& work, Slot& slot, FinishedWork& finished) {
-  FinishedCall result = slot.functions->Run(std::get<FunctionWork>(work.work), Place(work, slot),
-                                            work.timeout, slot.cancelled);
-  finished.outcome = result.outcome;
-  finished.status = std::move(result.status);
-  finished.reply = std::move(result.reply);
-}
-
-void SlotPool::Impl::RunOnThread(const TaskWork& work, Slot& slot, FinishedWork& finished) {
-  // Others look at the number of what runs only, so the payload may go.
-  auto& function = std::get<FunctionWork>(slot.running.front().work.work);
-  TaskContext context(NumberInRun(work.task), work.attempt, worker_.load(), slot.number,
-                      slot.cancelled);
-  absl::StatusOr<absl::Cord> reply =
-      functions_[function.function].run(std::move(function.request), context);
-  finished.ended = clock_->Now();
-  if (finished.ended - finished.started >= work.timeout) {
-    EndAs(Outcome::kTimedOut, TimedOut(work.timeout), finished);
-  } else if (reply.ok()) {
-    finished.reply = *std::move(reply);
-  } else {
-    EndAs(Outcome::kFailed, std::move(reply).status(), finished);
-  }
-}
+// ---- Timeouts.
 
 // Tells functions on threads when their time is over, and gives up their slots if that is no use.
-// Runs until no slot is left: the last ones may have to be given up.
+// Runs until nobody is left: the last slots may have to be given up.
 void SlotPool::Impl::RunTimer() {
-  std::unique_lock lock(mutex_);
-  while (slots_left_ > 0) {
+  Lock lock(mutex_);
+  while (members_left_ > 0) {
     const absl::Time now = clock_->Now();
     const uint32_t given_up_before = given_up_slots_.load();
     timer_wakes_ = absl::InfiniteFuture();
@@ -463,7 +539,7 @@ void SlotPool::Impl::RunTimer() {
 void SlotPool::Impl::OnDeadline(Slot& slot, absl::Time now) {
   if (!slot.told) {
     slot.told = true;
-    slot.cancelled.store(true);
+    slot.runner.TellFunction();
     slot.deadline = now + give_up_grace_;
     return;
   }
@@ -471,22 +547,21 @@ void SlotPool::Impl::OnDeadline(Slot& slot, absl::Time now) {
   slot.deadline = absl::InfiniteFuture();
   given_up_slots_.fetch_add(1);
   EndWithoutDestructors();
-  slot.thread.detach();
   if (!slot.abandoned) {
-    FinishedWork finished = Begin(slot.running.front(), slot.started);
+    FinishedWork finished = BeginResult(slot.running.front(), slot.started);
     finished.ended = now;
     const absl::Duration timeout = slot.running.front().work.timeout;
     EndAs(slot.cancel_requested ? Outcome::kCancelled : Outcome::kTimedOut,
           slot.cancel_requested ? absl::CancelledError("cancelled") : TimedOut(timeout), finished);
     finished_.push_back(std::move(finished));
   }
-  if (--slots_left_ == 0) left_.notify_all();
-}
-
-void SlotPool::Impl::Stop(Slot& slot) {
-  slot.cancelled.store(true);
-  slot.commands.Wake();
-  if (slot.functions.has_value()) slot.functions->Wake();
+  slot.member->thread.detach();
+  if (slot.member == leader_) {  // nobody has watched
+    leader_ = nullptr;
+    leader_in_task_ = false;
+    work_.notify_all();
+  }
+  if (--members_left_ == 0) left_.notify_all();
 }
 
 SlotPool::SlotPool(const SlotPoolOptions& options, Clock* clock)
@@ -495,6 +570,8 @@ SlotPool::SlotPool(const SlotPoolOptions& options, Clock* clock)
 }
 
 SlotPool::~SlotPool() { impl_->Finish(); }
+
+void SlotPool::Lead(const Turn& turn) { impl_->Lead(turn); }
 
 void SlotPool::SetWorker(WorkerId worker) { impl_->SetWorker(worker); }
 

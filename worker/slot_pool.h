@@ -29,9 +29,14 @@ struct SlotPoolOptions {
   IsolatedOptions isolated = {};
 };
 
-// The executor of real workers: a thread for each slot, all fed from one queue. A function runs on
-// its slot's thread, or isolated in a process that belongs to the slot; a command in a process of
-// its own. Either process is watched by the slot's thread.
+// The executor of real workers: slots fed from one queue, and threads, one more than slots. A
+// function runs on one of the threads, or isolated in a process that belongs to the slot; a command
+// in a process of its own. Either process is watched by one of the threads.
+//
+// The thread that is left over runs the worker's loop, if Lead() gives the pool one: it leads. As
+// long as tasks are short it runs them too, so that a task costs no hand-over between threads. If
+// such a task does take long, another thread, which looks every few milliseconds, goes on with the
+// loop, and the two have changed places (Schmidt et al.: Leader/Followers, PLoP 2000).
 //
 // A task that was cancelled while it ran finishes as kCancelled whatever came of it, and else one
 // that ran past its timeout as kTimedOut. Processes are ended then, and their slots free again
@@ -49,6 +54,12 @@ class SlotPool : public Executor {
   // told to stop and waited for, as long as it takes, but for those whose slots are given up. The
   // wake function is not called any more afterwards.
   ~SlotPool() override;
+
+  // Calls `turn` on one of the pool's threads at a time, again and again until it returns false;
+  // returns then. `turn` does one turn of the worker's loop and waits, for at most as long as it is
+  // told, if there is nothing to do; `wake` ends that wait.
+  using Turn = std::function<bool(absl::Duration max_wait)>;
+  void Lead(const Turn& turn);
 
   // The worker's number, for contexts and commands' environments from now on.
   void SetWorker(WorkerId worker);

@@ -42,6 +42,9 @@ class WorkQueue {
   void AddSpare(Batch&& spare) { spare_.splice(spare_.end(), spare); }
   Batch TakeSpare() { return std::exchange(spare_, {}); }
 
+  // Of one that is not empty.
+  const TaskWork& First() const { return queue_.front().work; }
+
   bool empty() const { return queue_.empty(); }
   size_t size() const { return queue_.size(); }
 

@@ -509,6 +509,10 @@ bool Worker::Tick(absl::Duration max_wait) { return impl_->Tick(max_wait); }
 absl::Status Worker::Run() {
   while (Tick(absl::InfiniteDuration())) {
   }
+  return Close();
+}
+
+absl::Status Worker::Close() {
   impl_->Close();
   return status();
 }

@@ -43,7 +43,7 @@ struct WorkerOptions {
 // and in the simulation; the only place on the worker that reads the clock, decodes messages and
 // carries out what WorkerState decides.
 //
-// Threads: all calls from the transport's thread, except RequestDrain().
+// Threads: all calls from one thread at a time, except RequestDrain().
 class Worker {
  public:
   // `transport`, `executor` and `clock` outlive the worker. The executor's wake function must call
@@ -56,7 +56,10 @@ class Worker {
   // still be on its way, which Transport::Close() waits for.
   bool Tick(absl::Duration max_wait);
 
-  // Turns until over; then flushes and closes the transport. Returns status().
+  // Once Tick() has returned false: flushes and closes the transport. Returns status().
+  absl::Status Close();
+
+  // Turns until over, and closes.
   absl::Status Run();
 
   // When Tick() has something to do by itself next; never later than a heartbeat away.

@@ -97,7 +97,7 @@ class MpiTransport final : public Transport {
   const Traffic window_;
   const std::unique_ptr<Sleeper> sleeper_;
   Clock* const clock_;
-  const std::thread::id thread_ = std::this_thread::get_id();
+  const std::thread::id opened_by_ = std::this_thread::get_id();
 
   std::vector<Peer> peers_;  // by rank, with a place that is not used where IsPeer() says no
   Outbox outbox_;
@@ -129,7 +129,7 @@ MpiTransport::~MpiTransport() {
 }
 
 absl::Status MpiTransport::Send(PeerId to, Message&& message) {
-  CHECK(!closed_ && std::this_thread::get_id() == thread_);
+  CHECK(!closed_);
   const uint64_t number = static_cast<uint64_t>(to);
   const bool down_is_news = IsPeer(number) && peers_[number].down_is_news;
   if (!IsPeer(number) || !(peers_[number].link.up() || down_is_news)) {
@@ -157,7 +157,7 @@ absl::Status MpiTransport::Send(PeerId to, Message&& message) {
 
 absl::Status MpiTransport::Poll(absl::Duration timeout, size_t max_events,
                                 std::vector<TransportEvent>& events) {
-  CHECK(!closed_ && std::this_thread::get_id() == thread_);
+  CHECK(!closed_);
   if (++polls_since_acks_ >= kPollsBetweenAcks) SendOwedAcks();
   std::optional<absl::Time> deadline;
   for (int looks = 1;; ++looks) {
@@ -185,7 +185,7 @@ absl::Status MpiTransport::Poll(absl::Duration timeout, size_t max_events,
 }
 
 absl::Status MpiTransport::Close(absl::Duration linger) {
-  CHECK(!closed_ && std::this_thread::get_id() == thread_);
+  CHECK(!closed_ && std::this_thread::get_id() == opened_by_);
   closed_ = true;
   for (size_t rank = 0; rank < peers_.size(); ++rank) {
     if (!IsPeer(rank)) continue;

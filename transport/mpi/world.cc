@@ -53,7 +53,7 @@ absl::StatusOr<World> JoinWorld() {
   }
   int provided = MPI_THREAD_SINGLE;
   absl::Status status = StatusOfMpi(
-      MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+      MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (!status.ok()) return status;
   World world;
   world.tolerant = IsTolerantRank();
@@ -65,7 +65,7 @@ absl::StatusOr<World> JoinWorld() {
   MPI_Comm_rank(MPI_COMM_WORLD, &world.rank);
   MPI_Comm_size(MPI_COMM_WORLD, &world.size);
   status = CheckAgainstLauncher(world);
-  if (status.ok() && provided < MPI_THREAD_FUNNELED) {
+  if (status.ok() && provided < MPI_THREAD_SERIALIZED) {
     status = absl::FailedPreconditionError("this MPI library cannot be used with threads");
   }
   if (status.ok()) return world;
