@@ -57,6 +57,7 @@ TEST_F(AdoptionTest, AWorkerThatComesBackGoesOnWithItsTasks) {
   EXPECT_THAT(HearAll(*again), IsEmpty());
   again->SayResult(1, {1, 2});
   Tick();
+  WaitForAcks();
   EXPECT_THAT(HearAll(*again), ElementsAre("ack 1"));
   EXPECT_THAT(Reported(), ElementsAre(0, 1));
   EXPECT_EQ(reports_->all[0].attempts, Attempt{1});
@@ -138,6 +139,7 @@ TEST_F(JournalTest, NothingIsShownOrAcknowledgedBeforeItIsDurable) {
   EXPECT_THAT(HearAll(*worker), IsEmpty());
   Sync();
   EXPECT_THAT(Reported(), ElementsAre(0));
+  WaitForAcks();
   EXPECT_THAT(HearAll(*worker), ElementsAre("ack 1"));
 }
 
@@ -273,6 +275,7 @@ TEST_F(JournalTest, AMasterThatComesBackAdoptsWhatRuns) {
     Tick();
     Sync();
     EXPECT_THAT(Reported(), ElementsAre(0));
+    WaitForAcks();
     EXPECT_THAT(HearAll(*again), ElementsAre("ack 1"));
   }
 }
@@ -287,6 +290,7 @@ TEST_F(JournalTest, AResultMayComeBeforeItsTask) {
   Tick();
   EXPECT_THAT(HearAll(*again), IsEmpty()) << "not durable yet";
   Sync();
+  WaitForAcks();
   EXPECT_THAT(HearAll(*again), ElementsAre("ack 1"));
   Submit(1);
   Sync();

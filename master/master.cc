@@ -18,6 +18,9 @@ namespace {
 
 constexpr size_t kMaxEventsPerTurn = 1024;
 
+// Kept by a worker no longer than necessary.
+constexpr size_t kLargeResultBytes = size_t{64} << 10;
+
 constexpr double kHelloCost = 10;  // of a ChatterBudget
 constexpr uint64_t kRuns = uint64_t{1} << (63 - kTaskNumberBits);
 
@@ -61,6 +64,7 @@ bool Master::Tick(absl::Duration max_wait) {
   events_.clear();  // payloads do not wait for the next turn
   OnInbox();
   if (now_ >= TimerDue()) Step(TimerFired{});
+  if (now_ >= late_acks_by_) SendLateAcks();
   if (journal_ != nullptr && !OnJournal()) return false;
   if (options_.speculate) Speculate();
   do {  // again only when a worker could not take what it was given: at most once a worker
@@ -76,7 +80,7 @@ bool Master::Tick(absl::Duration max_wait) {
 absl::Time Master::TimerDue() const { return std::max(scheduler_.NextDeadline(), patient_until_); }
 
 absl::Time Master::NextDeadline() const {
-  return std::min({TimerDue(), close_by_, next_speculation_, deserted_by_});
+  return std::min({TimerDue(), late_acks_by_, close_by_, next_speculation_, deserted_by_});
 }
 
 void Master::OnEvent(TransportEvent& event) {
@@ -140,7 +144,10 @@ void Master::OnMessage(Session& session, const Message& message) {
       OnRecalled(session, envelope.recalled());
       break;
     case protocol::Envelope::kDrain:
-      if (session.phase == Session::Phase::kOpen) Step(DrainRequested{session.worker});
+      if (session.phase != Session::Phase::kOpen) break;
+      session.drains = true;
+      MarkDue(session);
+      Step(DrainRequested{session.worker});
       break;
     case protocol::Envelope::kGoodbye:
       OnGoodbye(session, envelope.goodbye());
@@ -198,13 +205,13 @@ void Master::OnResult(Session& session, const protocol::Result& result, const Me
   }
   if (!open) return;
   session.last_result = result.sequence();
+  const bool is_large = message.total_bytes() > kLargeResultBytes;
   if (journal_ != nullptr && !journal_->IsDurable(journal_->last_record()) &&
       options_.mutation != Mutation::kAckBeforeDurable) {
-    waiting_acks_.push_back({journal_->last_record(), session.worker, result.sequence()});
+    waiting_acks_.push_back({journal_->last_record(), session.worker, result.sequence(), is_large});
     return;
   }
-  session.ack = result.sequence();
-  MarkDue(session);
+  OweAck(session, result.sequence(), is_large);
 }
 
 void Master::OnRecalled(Session& session, const protocol::Recalled& recalled) {
@@ -267,8 +274,7 @@ bool Master::OnJournal() {
   journal_->Release(reports_);
   while (!waiting_acks_.empty() && journal_->IsDurable(waiting_acks_.front().record)) {
     if (Session* session = OfWorker(waiting_acks_.front().worker)) {
-      session->ack = waiting_acks_.front().sequence;
-      MarkDue(*session);
+      OweAck(*session, waiting_acks_.front().sequence, waiting_acks_.front().at_once);
     }
     waiting_acks_.pop_front();
   }

@@ -126,6 +126,8 @@ class Master {
 
   // Sends what is due.
   void MarkDue(Session& session);
+  void OweAck(Session& session, uint64_t sequence, bool at_once);
+  void SendLateAcks();
   void FlushDue();
   void Flush(Session& session);
   bool SendWelcome(Session& session);
@@ -168,6 +170,7 @@ class Master {
     uint64_t record;
     WorkerId worker;
     uint64_t sequence;
+    bool at_once;
   };
   std::deque<WaitingAck> waiting_acks_;
   ReusedArena arena_;
@@ -177,9 +180,11 @@ class Master {
   absl::btree_map<PeerId, std::unique_ptr<Session>> sessions_;
   absl::flat_hash_map<WorkerId, Session*> workers_;  // open sessions
   WorkerIdentities identities_;
-  uint64_t refused_claims_ = 0;  // of tasks that are another identity's
-  uint64_t reopened_ = 0;        // sessions beyond the first of their peer
-  std::vector<PeerId> due_;      // sessions with something to send
+  uint64_t refused_claims_ = 0;    // of tasks that are another identity's
+  uint64_t reopened_ = 0;          // sessions beyond the first of their peer
+  std::vector<PeerId> due_;        // sessions with something to send
+  std::vector<PeerId> late_acks_;  // sessions whose acknowledgement waits for a task to go with
+  absl::Time late_acks_by_ = absl::InfiniteFuture();  // and then goes alone
 
   // The result being handled, for the CompleteTask that may come out of it.
   FinishedWork* finished_ = nullptr;

@@ -14,7 +14,9 @@
 namespace taskfarm {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 using MasterTest = MasterTestBase;
 
@@ -33,11 +35,63 @@ TEST_F(MasterTest, OneBatchOutOneBatchBack) {
   EXPECT_EQ(reports_->all[1].reply, "reply 2");
   EXPECT_EQ(reports_->all[1].host, "host");
   EXPECT_EQ(reports_->all[1].worker, WorkerId{1});
-  const std::optional<Envelope> ack = worker->Hear();
-  ASSERT_TRUE(ack.has_value() && ack->has_result_ack());
-  EXPECT_EQ(ack->result_ack().sequence(), 1u);
-  EXPECT_FALSE(worker->Hear().has_value());
   EXPECT_EQ(inbox_->Status().completed, 2u);
+}
+
+TEST_F(MasterTest, AnAcknowledgementGoesWithTheNextTasks) {
+  auto worker = Join();
+  Submit(1);
+  EXPECT_THAT(HearAll(*worker), ElementsAre("assign 1#1"));
+  worker->SayResult(1, {1});
+  Tick();
+  EXPECT_THAT(HearAll(*worker), IsEmpty());
+  Submit(1);
+  EXPECT_THAT(HearAll(*worker), ElementsAre("ack 1", "assign 2#1"));
+}
+
+TEST_F(MasterTest, AnAcknowledgementWaitsAMomentOnly) {
+  auto worker = Join();
+  Submit(1);
+  HearAll(*worker);
+  worker->SayResult(1, {1});
+  Tick();
+  EXPECT_THAT(HearAll(*worker), IsEmpty());
+  ASSERT_LE(master_->NextDeadline(), clock_.Now() + absl::Milliseconds(10));
+  clock_.Set(master_->NextDeadline());
+  Tick();
+  EXPECT_THAT(HearAll(*worker), ElementsAre("ack 1"));
+  EXPECT_GT(master_->NextDeadline(), clock_.Now() + absl::Milliseconds(10));
+}
+
+TEST_F(MasterTest, WhoLeavesIsAcknowledgedAtOnce) {
+  auto worker = Join();
+  Submit(1);
+  HearAll(*worker);
+  worker->SayResult(1, {1});
+  Tick();
+  Envelope drain;
+  drain.mutable_drain();
+  worker->Say(drain);
+  Tick();
+  EXPECT_THAT(HearAll(*worker), ElementsAre("ack 1"));
+}
+
+TEST_F(MasterTest, LargeResultsAreAcknowledgedAtOnce) {
+  auto worker = Join();
+  Submit(2);
+  HearAll(*worker);
+  Envelope envelope;
+  envelope.mutable_result()->set_sequence(1);
+  for (const uint64_t task : {1, 2}) {
+    protocol::TaskResult& result = *envelope.mutable_result()->add_results();
+    result.set_id(task);
+    result.set_attempt(1);
+    result.set_outcome(protocol::OK);
+    result.set_reply(std::string(40'000, 'x'));
+  }
+  worker->Say(envelope);
+  Tick();
+  EXPECT_THAT(HearAll(*worker), ElementsAre("ack 1"));
 }
 
 TEST_F(MasterTest, RefusesAnotherProgramAndSaysWhatDiffers) {

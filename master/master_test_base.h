@@ -176,6 +176,12 @@ class MasterTestBase : public testing::Test {
     return alive;
   }
 
+  // What is acknowledged goes with the next tasks, or alone after this.
+  void WaitForAcks() {
+    clock_.Advance(absl::Milliseconds(10));
+    Tick();
+  }
+
   std::unique_ptr<ScriptedWorker> Join(const Envelope& hello = ScriptedWorker::Hello()) {
     auto worker = std::make_unique<ScriptedWorker>(factory_);
     Tick();

@@ -12,6 +12,8 @@
 namespace taskfarm {
 namespace {
 
+constexpr absl::Duration kLongestAckDelay = absl::Milliseconds(10);
+
 void AddRefs(const std::vector<std::pair<TaskId, Attempt>>& tasks, size_t begin, size_t end,
              google::protobuf::RepeatedPtrField<protocol::TaskRef>& refs) {
   for (size_t i = begin; i < end; ++i) {
@@ -27,6 +29,27 @@ void Master::MarkDue(Session& session) {
   if (session.listed) return;
   session.listed = true;
   due_.push_back(session.peer);
+}
+
+// An acknowledgement goes with the next tasks, as a rule soon: a message of its own would cost as
+// many wake-ups as a task. `at_once`: it frees much at the worker.
+void Master::OweAck(Session& session, uint64_t sequence, bool at_once) {
+  session.ack = sequence;
+  if (at_once || session.drains) return MarkDue(session);
+  if (std::exchange(session.ack_is_late, true)) return;
+  late_acks_.push_back(session.peer);
+  if (late_acks_by_ == absl::InfiniteFuture()) late_acks_by_ = now_ + kLongestAckDelay;
+}
+
+void Master::SendLateAcks() {
+  for (const PeerId peer : late_acks_) {
+    const auto it = sessions_.find(peer);
+    if (it == sessions_.end()) continue;
+    it->second->ack_is_late = false;
+    if (it->second->ack.has_value()) MarkDue(*it->second);
+  }
+  late_acks_.clear();
+  late_acks_by_ = absl::InfiniteFuture();
 }
 
 void Master::FlushDue() {

@@ -39,6 +39,7 @@ struct Session {
   std::string hostname;
   uint32_t pid = 0;
   uint64_t last_result = 0;  // sequence of the last Result of this session
+  bool drains = false;       // it leaves as soon as its results are acknowledged
 
   // Tasks that it was sent, or said it holds, and has neither brought the result of nor given back.
   // More answers than that are forged.
@@ -61,7 +62,8 @@ struct Session {
   std::vector<std::pair<TaskId, Attempt>> assigns;
   std::vector<std::pair<TaskId, Attempt>> cancels;
   std::optional<std::pair<uint64_t, std::vector<std::pair<TaskId, Attempt>>>> recall;
-  std::optional<uint64_t> ack;        // a Result's sequence
+  std::optional<uint64_t> ack;        // a Result's sequence; see Master::OweAck()
+  bool ack_is_late = false;           // is among Master's late_acks_
   std::optional<uint64_t> heartbeat;  // sent_ns to answer with
 
   bool blocked = false;  // its send window is full; Writable follows

@@ -62,6 +62,7 @@ void Master::OnHello(Session& session, const protocol::Envelope& envelope) {
   session.phase = Session::Phase::kOpen;
   session.slots = hello.slots();
   session.last_result = 0;
+  session.drains = false;
   session.answers_owed = hello.held_size();
   identities_.Add(session.worker, session.identity);
   workers_[session.worker] = &session;

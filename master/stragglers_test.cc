@@ -30,8 +30,8 @@ class StragglersTest : public MasterTestBase {
     first_->SayResult(1, {1, 3});
     second_->SayResult(1, {2});
     Tick();
-    Tick();
     ASSERT_EQ(reports_->all.size(), 3u);
+    WaitForAcks();
     HearAll(*first_);
     HearAll(*second_);
   }
