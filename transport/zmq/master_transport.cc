@@ -108,6 +108,10 @@ PolledTransport::Waits MasterTransport::WaitsFor() {
           .until = until};
 }
 
+void MasterTransport::ExpectNews(std::optional<int> descriptor) {
+  listening_.socket->ExpectNews(descriptor);
+}
+
 void MasterTransport::TakeConnectionEvents() {
   while (const std::optional<ConnectionEvent> event = listening_.socket->NextConnectionEvent()) {
     if (event->kind == ZMQ_EVENT_ACCEPTED) {
@@ -155,14 +159,16 @@ void MasterTransport::Disconnect(PeerId id) {
 }
 
 absl::StatusOr<bool> MasterTransport::TakeMessage() {
+  MonitoredSocket& socket = *listening_.socket;
+  if (!socket.has_news()) return false;
   zmq::message_t name;
-  absl::StatusOr<bool> received = ReceiveFrame(listening_.socket->socket(), name);
+  absl::StatusOr<bool> received = ReceiveFrame(socket.socket(), name);
+  if (received.ok() && !*received) socket.SawAll();
   if (!received.ok() || !*received) return received;
   const std::optional<RoutingId> routing_id = ParseRoutingId(name);
   const auto found = routing_id.has_value() ? peers_.find(*routing_id) : peers_.end();
   const bool is_new = found == peers_.end();
-  received =
-      ReceiveMessage(listening_.socket->socket(), options_, /*want_origin=*/is_new, incoming_);
+  received = ReceiveMessage(socket.socket(), options_, /*want_origin=*/is_new, incoming_);
   if (!received.ok()) return received;
   // A name of its own choice could be that of another connection, or of one before.
   if (!routing_id.has_value() || (is_new && is_closed())) return true;
@@ -181,6 +187,7 @@ absl::StatusOr<bool> MasterTransport::TakeMessage() {
 MasterTransport::Peer* MasterTransport::AddPeer(RoutingId routing_id, const Origin& origin) {
   // With all events up to this message: a descriptor's connection is then either the one that the
   // message came over, or that one is gone. (So nobody is ever taken for gone who is not.)
+  ExpectNews(std::nullopt);
   TakeConnectionEvents();
   Connections::Connection* const connection = connections_.Find(origin.descriptor);
   if (connection != nullptr && connection->is_cut) return nullptr;

@@ -81,6 +81,7 @@ class MasterTransport final : public PolledTransport {
 
   absl::StatusOr<bool> Collect() override;
   Waits WaitsFor() override;
+  void ExpectNews(std::optional<int> descriptor) override;
   void SayGoodbye() override;
   bool HasPeers() const override { return !up_.empty(); }
   void Release() override;

@@ -134,11 +134,19 @@ absl::Status MonitoredSocket::Connect(const Endpoint& endpoint) {
   return ZmqErrorToStatus(zmq_errno(), endpoint.address);
 }
 
+void MonitoredSocket::ExpectNews(std::optional<int> descriptor) {
+  if (descriptor != monitor_descriptor_) has_news_ = true;
+  if (descriptor != descriptor_) monitor_has_news_ = true;
+}
+
 std::optional<ConnectionEvent> MonitoredSocket::NextConnectionEvent() {
+  if (!monitor_has_news_) return std::nullopt;
   zmq::message_t frame;
   const absl::StatusOr<bool> received = ReceiveFrame(monitor_, frame);
   CHECK_OK(received);
+  monitor_has_news_ = *received;
   if (!*received) return std::nullopt;
+  has_news_ = true;  // what came before the event
   // Frame 1: the event in two bytes, its value in four. Frame 2: the endpoint.
   uint16_t kind;
   int32_t value;

@@ -31,7 +31,9 @@ struct ConnectionEvent {
 // to its connections. Not thread-safe.
 //
 // To wait: take everything from both until nothing is left, call nothing else, then wait until one
-// of the two descriptors is readable. They signal news, not that something is there.
+// of the two descriptors is readable. They signal news, not that something is there. To ask libzmq
+// in vain costs system calls: has_news() and NextConnectionEvent() do not ask before somebody calls
+// ExpectNews(), or socket(), in which libzmq may take in news.
 class MonitoredSocket {
  public:
   // `connection_events`: the ZMQ_EVENT_... to tell, or-ed. `curve`: nullopt for connections that
@@ -44,13 +46,24 @@ class MonitoredSocket {
   // Drops what was not sent.
   ~MonitoredSocket();
 
-  zmq::socket_t& socket() { return socket_; }
+  zmq::socket_t& socket() {
+    has_news_ = true;
+    return socket_;
+  }
   int descriptor() const { return descriptor_; }
   int monitor_descriptor() const { return monitor_descriptor_; }
 
   // Once, one of the two. Errors as ZmqErrorToStatus().
   absl::Status Bind(const Endpoint& endpoint);
   absl::Status Connect(const Endpoint& endpoint);
+
+  // `descriptor`, one of the two, is readable; or, nullopt, either may have been.
+  void ExpectNews(std::optional<int> descriptor);
+
+  // Whether there may be something to receive. False after SawAll(), which is for who has asked in
+  // vain.
+  bool has_news() const { return has_news_; }
+  void SawAll() { has_news_ = false; }
 
   // The next event, in the order they happened, or nullopt if there is none now. What a connection
   // received before an event is in the socket when the event is seen here.
@@ -66,6 +79,8 @@ class MonitoredSocket {
   zmq::socket_t monitor_;
   int descriptor_ = -1;
   int monitor_descriptor_ = -1;
+  bool has_news_ = true;
+  bool monitor_has_news_ = true;
 };
 
 // A status for an error of libzmq's; AlreadyExists if an address is in use, and only then.

@@ -16,6 +16,9 @@ namespace {
 // The system's own limit is far away, but finite.
 constexpr absl::Duration kLongestWait = absl::Hours(24);
 
+// Who has always something to do never waits, and learns by itself what descriptors would say.
+constexpr int kPollsWithoutWait = 16;
+
 }  // namespace
 
 void PolledTransport::Emit(TransportEvent event) {
@@ -38,6 +41,10 @@ absl::Status PolledTransport::Poll(absl::Duration timeout, size_t max_events,
     events.push_back(std::move(later_.front()));
     later_.pop_front();
   }
+  if (++polls_without_wait_ >= kPollsWithoutWait) {
+    polls_without_wait_ = 0;
+    ExpectNews(std::nullopt);
+  }
   absl::Time deadline = absl::InfinitePast();  // not known before it is needed
   while (true) {
     const bool woken = wake_->Take();
@@ -59,6 +66,7 @@ absl::Status PolledTransport::Poll(absl::Duration timeout, size_t max_events,
 OutsideWait PolledTransport::PrepareOutsideWait() {
   if (!emptied_ || !later_.empty()) return {.at_most = absl::ZeroDuration()};
   Waits waits = WaitsFor();
+  ExpectNews(std::nullopt);
   return {.descriptors = std::move(waits.descriptors), .at_most = waits.until - clock_.Now()};
 }
 
@@ -73,7 +81,11 @@ absl::Status PolledTransport::WaitUntil(absl::Time deadline) {
   if (ppoll(entries.data(), entries.size(), &timeout, nullptr) < 0 && errno != EINTR) {
     return absl::ErrnoToStatus(errno, "ppoll");
   }
+  polls_without_wait_ = 0;
   if (entries[0].revents != 0) wake_->Drain();
+  for (size_t i = 1; i < entries.size(); ++i) {
+    if (entries[i].revents != 0) ExpectNews(entries[i].fd);
+  }
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,8 @@ class PolledTransport : public Transport {
   // if it stopped because HasRoom() was false or it had taken kMaxTaken messages.
   virtual absl::StatusOr<bool> Collect() = 0;
   virtual Waits WaitsFor() = 0;
+  // One of the descriptors is readable; or, nullopt, any of them may have been.
+  virtual void ExpectNews(std::optional<int> descriptor) = 0;
 
   // The steps of Close(): tell every peer; take what comes in until no peer is left that has
   // neither read the goodbye nor gone; let go of the sockets.
@@ -71,6 +74,7 @@ class PolledTransport : public Transport {
   size_t max_size_ = 0;                            // up to which it may fill them
   std::deque<TransportEvent> later_;
   bool emptied_ = false;  // by the last Poll()
+  int polls_without_wait_ = 0;
   bool closed_ = false;
 };
 

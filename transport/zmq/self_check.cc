@@ -27,6 +27,7 @@ absl::StatusOr<ConnectionEvent> WaitForEnd(MonitoredSocket& socket, absl::Time d
     if (const std::optional<ConnectionEvent> event = socket.NextConnectionEvent()) return *event;
     const absl::Duration left = deadline - Clock::Real().Now();
     if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("no answer");
+    socket.ExpectNews(std::nullopt);
     pollfd entry = {socket.monitor_descriptor(), POLLIN, 0};
     poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
   }

@@ -77,6 +77,7 @@ int NextEvent(MonitoredSocket& socket) {
     }
     const absl::Duration left = deadline - Clock::Real().Now();
     if (left <= absl::ZeroDuration()) return 0;
+    socket.ExpectNews(std::nullopt);
     pollfd entry = {socket.monitor_descriptor(), POLLIN, 0};
     poll(&entry, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
   }

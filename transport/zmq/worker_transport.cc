@@ -100,6 +100,12 @@ PolledTransport::Waits WorkerTransport::WaitsFor() {
   return {.descriptors = {socket.monitor_descriptor(), socket.descriptor()}};
 }
 
+void WorkerTransport::ExpectNews(std::optional<int> descriptor) {
+  if (connection_.has_value() && connection_->socket != nullptr) {
+    connection_->socket->ExpectNews(descriptor);
+  }
+}
+
 void WorkerTransport::Connect() {
   const absl::StatusOr<Endpoint> endpoint = endpoint_(attempts_);
   if (!endpoint.ok()) {
@@ -194,8 +200,11 @@ void WorkerTransport::Refuse(absl::string_view why) {
 }
 
 absl::StatusOr<bool> WorkerTransport::TakeMessage() {
+  MonitoredSocket& socket = *connection_->socket;
+  if (!socket.has_news()) return false;
   absl::StatusOr<bool> received =
-      ReceiveMessage(connection_->socket->socket(), options_, /*want_descriptor=*/false, incoming_);
+      ReceiveMessage(socket.socket(), options_, /*want_origin=*/false, incoming_);
+  if (received.ok() && !*received) socket.SawAll();
   if (!received.ok() || !*received) return received;
   if (!incoming_.status.ok()) {
     SendControlToMaster(ControlKind::kGoodbye, incoming_.status.message());

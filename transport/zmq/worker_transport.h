@@ -73,6 +73,7 @@ class WorkerTransport final : public PolledTransport {
 
   absl::StatusOr<bool> Collect() override;
   Waits WaitsFor() override;
+  void ExpectNews(std::optional<int> descriptor) override;
   void SayGoodbye() override;
   bool HasPeers() const override { return is_up(); }
   void Release() override;
