@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "client/program.h"
@@ -52,6 +53,14 @@ absl::StatusOr<BytesValue> Reverse(const BytesValue& bytes) {
   return reply;
 }
 TASKFARM_TASK(Reverse);
+
+absl::StatusOr<absl::Cord> ReturnBytes(const absl::Cord& bytes) { return bytes; }
+TASKFARM_TASK(ReturnBytes);
+
+absl::StatusOr<absl::Cord> FailOnBytes(const absl::Cord&) { return absl::DataLossError("torn"); }
+TASKFARM_TASK(FailOnBytes);
+
+absl::StatusOr<absl::Cord> NotRegisteredBytes(const absl::Cord& bytes) { return bytes; }
 
 absl::StatusOr<Int64Value> WhichAttempt(const Int64Value& wanted, TaskContext& context) {
   if (Value(context.attempt()) < wanted.value()) return absl::AbortedError("not yet");
@@ -173,6 +182,20 @@ TEST_F(ClientTest, CommandsRun) {
   EXPECT_EQ(failed.Report().command.standard_error, "why\n");
   EXPECT_EQ(client_->SubmitCommand(Command{}).Get().status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ClientTest, BytesAreNotCopied) {
+  const absl::Cord bytes(std::string(1 << 20, 'b'));
+  const absl::StatusOr<absl::Cord> reply = client_->Submit<ReturnBytes>(bytes).Get();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  ASSERT_TRUE(reply->TryFlat().has_value());
+  EXPECT_EQ(reply->TryFlat()->data(), bytes.TryFlat()->data());
+  std::vector<absl::Cord> many(10, bytes);
+  many[3] = absl::Cord("few");
+  for (auto& done : client_->Map<ReturnBytes>(many)) EXPECT_EQ(*done.reply, many[done.index]);
+  EXPECT_EQ(client_->Submit<FailOnBytes>(bytes).Get().status(), absl::DataLossError("torn"));
+  const absl::Status unknown = client_->Submit<NotRegisteredBytes>(bytes).Get().status();
+  EXPECT_TRUE(absl::StrContains(unknown.message(), "takes a absl::Cord")) << unknown;
 }
 
 TEST_F(ClientTest, LargePayloadsTravel) {

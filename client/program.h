@@ -19,6 +19,9 @@
 //   absl::StatusOr<SumReply> SumChunk(const Chunk& chunk, taskfarm::TaskContext& context);
 //   TASKFARM_TASK(SumChunk);
 //
+// Requests and replies are protobuf messages, or absl::Cord: bytes as they are, which is the way
+// for large ones.
+//
 // A function of another shape does not compile. Two of one name end the program at start.
 #define TASKFARM_TASK(function)                                                   \
   [[maybe_unused]] static const bool TASKFARM_JOIN(taskfarm_task_, __COUNTER__) = \
@@ -59,7 +62,7 @@ const absl::StatusOr<uint32_t>& NumberOfTask() {
     const std::string& name = NameOfTask<Function>();
     if (!name.empty()) return ProgramRegistry().Find(name);
     return absl::StatusOr<uint32_t>(absl::NotFoundError(
-        absl::StrCat("the function that takes a ", RequestOf<Function>::descriptor()->full_name(),
+        absl::StrCat("the function that takes a ", TypeName<RequestOf<Function>>(),
                      " is not registered: add TASKFARM_TASK(its name) after it")));
   }();
   return number;
@@ -70,7 +73,7 @@ template <auto Function>
 absl::StatusOr<FunctionWork> MakeCall(const RequestOf<Function>& request) {
   const absl::StatusOr<uint32_t>& number = NumberOfTask<Function>();
   if (!number.ok()) return number.status();
-  absl::StatusOr<absl::Cord> bytes = SerializeMessage(request);
+  absl::StatusOr<absl::Cord> bytes = SerializeValue(request);
   if (!bytes.ok()) return bytes.status();
   return FunctionWork{*number, *std::move(bytes)};
 }

@@ -7,7 +7,7 @@ namespace taskfarm {
 
 absl::Status ParseReply(const TaskReport& report, google::protobuf::Message& message) {
   if (!report.status.ok()) return report.status;
-  if (ParseMessage(report.reply, message).ok()) return absl::OkStatus();
+  if (ParseValue(report.reply, message).ok()) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("the reply of task ", Value(report.task), " is not a ",
                                           message.GetDescriptor()->full_name()));
 }

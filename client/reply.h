@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "client/command.h"
 #include "google/protobuf/message.h"
 #include "master/task_queue.h"
@@ -22,6 +23,9 @@ absl::StatusOr<Reply> ReplyFrom(const TaskReport& report) {
     if (!report.status.ok()) return report.status;
     return CommandResult{report.command.exit_code, std::string(report.command.standard_output),
                          std::string(report.command.standard_error)};
+  } else if constexpr (std::is_same_v<Reply, absl::Cord>) {
+    if (!report.status.ok()) return report.status;
+    return report.reply;
   } else {
     Reply reply;
     if (absl::Status parsed = ParseReply(report, reply); !parsed.ok()) return parsed;

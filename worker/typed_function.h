@@ -5,6 +5,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,19 +19,26 @@
 
 namespace taskfarm {
 
-// Fills `message` from its serialized form; InvalidArgument if that is none. Copies the bytes only
-// if the cord is in several pieces.
-absl::Status ParseMessage(const absl::Cord& bytes, google::protobuf::Message& message);
+// Requests and replies are values: protobuf messages, or absl::Cord for bytes that travel as they
+// are and are not copied where that can be.
 
-// The serialized form of `message`; ResourceExhausted if it would be over 2 GiB,
+// Fills `value` from its serialized form; InvalidArgument if that is none. Copies the bytes of a
+// message once more only if they are in several pieces.
+absl::Status ParseValue(const absl::Cord& bytes, google::protobuf::Message& value);
+absl::Status ParseValue(const absl::Cord& bytes, absl::Cord& value);
+
+// The serialized form of `value`; ResourceExhausted if it would be over 2 GiB,
 // FailedPrecondition if required fields are missing.
-absl::StatusOr<absl::Cord> SerializeMessage(const google::protobuf::Message& message);
+absl::StatusOr<absl::Cord> SerializeValue(const google::protobuf::Message& value);
+absl::StatusOr<absl::Cord> SerializeValue(const absl::Cord& value);
 
 namespace typed_function_internal {
 
 template <typename T>
 inline constexpr bool kIsMessage = std::is_base_of_v<google::protobuf::Message, T> &&
                                    !std::is_same_v<google::protobuf::Message, T>;
+template <typename T>
+inline constexpr bool kIsBytes = std::is_same_v<absl::Cord, T>;
 
 // What a function's type says. Anything not listed is no task function.
 template <typename F>
@@ -61,10 +69,12 @@ constexpr void Require() {
                 "a task function has the form `absl::StatusOr<Reply> F(const Request& request, "
                 "TaskContext& context)`, or the same without the context");
   if constexpr (S::kValid) {
-    static_assert(kIsMessage<typename S::Request>,
-                  "the request of a task function is a message type from a .proto file");
-    static_assert(kIsMessage<typename S::Reply>,
-                  "the reply of a task function is a message type from a .proto file");
+    static_assert(kIsMessage<typename S::Request> || kIsBytes<typename S::Request>,
+                  "the request of a task function is a message type from a .proto file or "
+                  "absl::Cord");
+    static_assert(kIsMessage<typename S::Reply> || kIsBytes<typename S::Reply>,
+                  "the reply of a task function is a message type from a .proto file or "
+                  "absl::Cord");
   }
 }
 
@@ -75,7 +85,7 @@ absl::StatusOr<absl::Cord> Run(absl::Cord bytes, TaskContext& context) {
   // and reply.
   const auto call = [&bytes, &context]() -> absl::StatusOr<typename S::Reply> {
     typename S::Request request;
-    if (absl::Status status = ParseMessage(bytes, request); !status.ok()) return status;
+    if (absl::Status status = ParseValue(bytes, request); !status.ok()) return status;
     bytes.Clear();
     if constexpr (S::kWantsContext) {
       return Function(request, context);
@@ -86,7 +96,7 @@ absl::StatusOr<absl::Cord> Run(absl::Cord bytes, TaskContext& context) {
   try {
     const absl::StatusOr<typename S::Reply> reply = call();
     if (!reply.ok()) return reply.status();
-    return SerializeMessage(*reply);
+    return SerializeValue(*reply);
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat("threw: ", error.what()));
   } catch (...) {
@@ -102,20 +112,35 @@ using RequestOf = typename typed_function_internal::Signature<decltype(Function)
 template <auto Function>
 using ReplyOf = typename typed_function_internal::Signature<decltype(Function)>::Reply;
 
+// The name of a request or reply type as signatures have it.
+template <typename Value>
+std::string TypeName() {
+  if constexpr (typed_function_internal::kIsBytes<Value>) {
+    return "absl::Cord";
+  } else {
+    return Value::descriptor()->full_name();
+  }
+}
+
 // What a Registry needs to know about `Function`, which has the form
 //   absl::StatusOr<Reply> F(const Request& request, TaskContext& context);
-// (or without the context), with message types from .proto files. A request that does not parse
-// gives InvalidArgument, an exception Internal ("threw: ..."), a reply over 2 GiB
+// (or without the context), with message types from .proto files or absl::Cord. A request that does
+// not parse gives InvalidArgument, an exception Internal ("threw: ..."), a reply over 2 GiB
 // ResourceExhausted.
 template <auto Function>
 RegisteredFunction MakeFunction(absl::string_view name) {
   typed_function_internal::Require<Function>();
-  const google::protobuf::Descriptor* const request = RequestOf<Function>::descriptor();
-  const google::protobuf::Descriptor* const reply = ReplyOf<Function>::descriptor();
+  using Request = RequestOf<Function>;
+  using Reply = ReplyOf<Function>;
+  std::vector<const google::protobuf::Descriptor*> messages;
+  if constexpr (!typed_function_internal::kIsBytes<Request>) {
+    messages.push_back(Request::descriptor());
+  }
+  if constexpr (!typed_function_internal::kIsBytes<Reply>) messages.push_back(Reply::descriptor());
   RegisteredFunction function;
   function.name = std::string(name);
-  function.signature = absl::StrCat(name, "(", request->full_name(), ") -> ", reply->full_name());
-  function.definition = MessageDefinition({request, reply});
+  function.signature = absl::StrCat(name, "(", TypeName<Request>(), ") -> ", TypeName<Reply>());
+  function.definition = MessageDefinition(messages);
   function.run = &typed_function_internal::Run<Function>;
   return function;
 }

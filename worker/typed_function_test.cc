@@ -1,6 +1,7 @@
 #include "worker/typed_function.h"
 
 #include <atomic>
+#include <climits>
 #include <stdexcept>
 #include <string>
 
@@ -36,6 +37,18 @@ absl::StatusOr<Sum> Fail(const Numbers&) { return absl::NotFoundError("no such n
 absl::StatusOr<Sum> Throw(const Numbers&) { throw std::runtime_error("out of numbers"); }
 absl::StatusOr<Sum> ThrowInt(const Numbers&) { throw 3; }
 absl::StatusOr<Strict> Incomplete(const Strict&) { return Strict(); }
+
+absl::StatusOr<absl::Cord> ReturnBytes(const absl::Cord& bytes, TaskContext&) { return bytes; }
+absl::StatusOr<Sum> SizeOf(const absl::Cord& bytes) {
+  Sum reply;
+  reply.set_sum(static_cast<int64_t>(bytes.size()));
+  return reply;
+}
+absl::StatusOr<absl::Cord> TooMany(const absl::Cord& bytes) {
+  absl::Cord many;
+  while (many.size() <= INT_MAX) many.Append(bytes);
+  return many;
+}
 
 template <typename F>
 inline constexpr bool kIsTaskFunction = typed_function_internal::Signature<F*>::kValid;
@@ -82,6 +95,36 @@ TEST(TypedFunctionTest, ParsesRunsAndSerializes) {
   Sum sum;
   ASSERT_TRUE(sum.ParseFromString(std::string(*bytes)));
   EXPECT_EQ(sum.sum(), 142);
+}
+
+TEST(TypedFunctionTest, BytesArePassedOnAsTheyAre) {
+  const RegisteredFunction function = MakeFunction<&ReturnBytes>("ReturnBytes");
+  EXPECT_EQ(function.signature, "ReturnBytes(absl::Cord) -> absl::Cord");
+  EXPECT_EQ(function.definition, "");
+  const absl::Cord request(std::string(100'000, 'x'));
+  const absl::StatusOr<absl::Cord> reply = Call(function, request);
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  ASSERT_TRUE(reply->TryFlat().has_value());
+  EXPECT_EQ(reply->TryFlat()->data(), request.TryFlat()->data());
+  EXPECT_EQ(*Call(function, absl::Cord("\xff\xff\xff")), "\xff\xff\xff");
+  EXPECT_EQ(*Call(function, absl::Cord()), "");
+}
+
+TEST(TypedFunctionTest, BytesGoWithMessages) {
+  const RegisteredFunction function = MakeFunction<&SizeOf>("SizeOf");
+  EXPECT_EQ(function.signature, "SizeOf(absl::Cord) -> taskfarm.test.Sum");
+  EXPECT_EQ(function.definition.find("numbers"), std::string::npos);
+  EXPECT_THAT(function.definition, HasSubstr("sum"));
+  Sum sum;
+  ASSERT_TRUE(sum.ParseFromString(std::string(*Call(function, absl::Cord("seven b")))));
+  EXPECT_EQ(sum.sum(), 7);
+}
+
+TEST(TypedFunctionTest, BytesHaveTheLimitOfMessages) {
+  const absl::Status status =
+      Call(MakeFunction<&TooMany>("TooMany"), absl::Cord(std::string(64 << 20, 'x'))).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("over 2 GiB"));
 }
 
 TEST(TypedFunctionTest, TheContextMayBeLeftOut) {

@@ -13,6 +13,7 @@ import unittest
 TIMEOUT_S = 120
 
 _PROGRAMS = {
+    'bytes': 'tests/end_to_end/bytes',
     'chunk_sum': 'examples/chunk_sum',
     'greet': 'tests/end_to_end/greet',
     'mandelbrot': 'examples/mandelbrot',
