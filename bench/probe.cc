@@ -8,12 +8,15 @@
 #include <ranges>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "bench/probe.pb.h"
 #include "bench/report.h"
 #include "bench/results.h"
@@ -26,6 +29,8 @@ ABSL_FLAG(int64_t, tasks, 0, "how many tasks that is, if not as many as --second
 ABSL_FLAG(int64_t, bytes, 1 << 20,
           "of payload and memory: bytes that go with each task, and come back");
 ABSL_FLAG(int64_t, window, 8, "of payload: tasks under way");
+ABSL_FLAG(bool, messages, false,
+          "of payload and memory: the bytes are a field of a protobuf message, not an absl::Cord");
 
 namespace taskfarm::bench {
 namespace {
@@ -44,6 +49,11 @@ absl::StatusOr<Block> ReturnBlock(const Block& block) {
   return returned;
 }
 TASKFARM_TASK(ReturnBlock);
+
+// Bytes cannot be changed in place as the loop by hand does it: they go back as they came, and the
+// number is changed where it is read.
+absl::StatusOr<absl::Cord> ReturnBytes(const absl::Cord& block) { return block; }
+TASKFARM_TASK(ReturnBytes);
 
 absl::StatusOr<ProcessId> WhereItRuns(const Nothing&) {
   ProcessId process;
@@ -82,9 +92,53 @@ Outcome RunNumbers(Client& farm, int64_t tasks) {
   return outcome;
 }
 
+// A block as a message.
+struct MessageBlocks {
+  using Type = Block;
+  static constexpr auto kReturn = &ReturnBlock;
+
+  static Block Make(uint64_t number, size_t bytes) {
+    Block block;
+    block.set_value(number);
+    block.set_data(BlockContent(number, bytes));
+    return block;
+  }
+  static uint64_t ResultIn(const Block& reply) { return reply.value(); }
+  static size_t SizeOf(const Block& block) { return block.data().size(); }
+  static bool HasContent(const Block& block, uint64_t number) {
+    return IsBlockContent(block.data(), number, 0);
+  }
+};
+
+// A block as nothing but bytes.
+struct BytesBlocks {
+  using Type = absl::Cord;
+  static constexpr auto kReturn = &ReturnBytes;
+
+  static absl::Cord Make(uint64_t number, size_t bytes) {
+    std::string block = BlockContent(number, bytes);
+    SetNumber(number, block.data());
+    return absl::Cord(std::move(block));
+  }
+  static uint64_t ResultIn(const absl::Cord& reply) {
+    return ResultOf(NumberIn(std::string(reply.Subcord(0, sizeof(uint64_t)))));
+  }
+  static size_t SizeOf(const absl::Cord& block) { return block.size(); }
+  static bool HasContent(const absl::Cord& block, uint64_t number) {
+    size_t offset = sizeof(uint64_t);
+    const absl::Cord content = block.Subcord(offset, block.size());
+    for (const absl::string_view piece : content.Chunks()) {
+      if (!IsBlockContent({piece.data(), piece.size()}, number, offset)) return false;
+      offset += piece.size();
+    }
+    return true;
+  }
+};
+
 // The blocks are there before: making them is no part of what is measured.
-Outcome RunBlocks(Client& farm, int64_t tasks, const std::vector<Block>& blocks) {
-  const auto block_of = [&blocks](int64_t i) -> const Block& {
+template <typename Blocks>
+Outcome RunBlocks(Client& farm, int64_t tasks, const std::vector<typename Blocks::Type>& blocks) {
+  const auto block_of = [&blocks](int64_t i) -> const auto& {
     return blocks[static_cast<size_t>(i) % blocks.size()];
   };
   auto requests = std::views::iota(int64_t{0}, tasks) | std::views::transform(block_of);
@@ -92,13 +146,14 @@ Outcome RunBlocks(Client& farm, int64_t tasks, const std::vector<Block>& blocks)
   options.window = static_cast<size_t>(absl::GetFlag(FLAGS_window));
   options.window_bytes = SIZE_MAX;
   Outcome outcome;
-  for (const auto& done : farm.Map<ReturnBlock>(requests, options)) {
+  for (const auto& done : farm.Map<Blocks::kReturn>(requests, options)) {
     if (!done.reply.ok()) {
       outcome.status = done.reply.status();
       break;
     }
-    outcome.checksum += done.reply->value();
-    if (done.reply->data().size() != block_of(static_cast<int64_t>(done.index)).data().size()) {
+    outcome.checksum += Blocks::ResultIn(*done.reply);
+    const auto index = static_cast<int64_t>(done.index);
+    if (Blocks::SizeOf(*done.reply) != Blocks::SizeOf(block_of(index))) {
       outcome.status = absl::DataLossError("a block came back with another size");
       break;
     }
@@ -159,59 +214,69 @@ absl::StatusOr<nlohmann::json> MeasureLatency(Client& farm) {
   return report;
 }
 
+template <typename Blocks>
+absl::Status CheckBlock(const absl::StatusOr<typename Blocks::Type>& reply, uint64_t number) {
+  if (!reply.ok()) return reply.status();
+  const auto bytes = static_cast<size_t>(absl::GetFlag(FLAGS_bytes));
+  if (Blocks::SizeOf(*reply) == bytes && Blocks::ResultIn(*reply) == ResultOf(number) &&
+      Blocks::HasContent(*reply, number)) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError("a block came back changed");
+}
+
+template <typename Blocks>
 absl::StatusOr<nlohmann::json> MeasurePayload(Client& farm) {
-  const std::vector<Block> blocks = [] {
-    std::vector<Block> made(kBlocks);
-    for (uint64_t i = 0; i < made.size(); ++i) {
-      made[i].set_value(i);
-      made[i].set_data(BlockContent(i, static_cast<size_t>(absl::GetFlag(FLAGS_bytes))));
-    }
-    return made;
-  }();
+  std::vector<typename Blocks::Type> blocks;
+  for (uint64_t i = 0; i < kBlocks; ++i) {
+    blocks.push_back(Blocks::Make(i, static_cast<size_t>(absl::GetFlag(FLAGS_bytes))));
+  }
   // Once, every byte is looked at.
-  for (const Block& block : blocks) {
-    const absl::StatusOr<Block> reply = farm.Submit<ReturnBlock>(block).Get();
-    if (!reply.ok()) return reply.status();
-    if (reply->data() != block.data()) return absl::DataLossError("a block came back changed");
+  for (uint64_t i = 0; i < kBlocks; ++i) {
+    const absl::Status same = CheckBlock<Blocks>(farm.Submit<Blocks::kReturn>(blocks[i]).Get(), i);
+    if (!same.ok()) return same;
   }
   return Measure(
-      farm, 8, [&](int64_t tasks) { return RunBlocks(farm, tasks, blocks); },
+      farm, 8, [&](int64_t tasks) { return RunBlocks<Blocks>(farm, tasks, blocks); },
       ExpectedBlocksChecksum);
 }
 
 // One large block after the other; nothing is kept that the farm does not keep.
+template <typename Blocks>
 Outcome RunLargeBlocks(Client& farm, int64_t tasks) {
   const auto bytes = static_cast<size_t>(absl::GetFlag(FLAGS_bytes));
   Outcome outcome;
   for (int64_t i = 0; i < tasks; ++i) {
-    const uint64_t number = static_cast<uint64_t>(i);
-    const auto submit = [&] {
-      Block block;
-      block.set_value(number);
-      block.set_data(BlockContent(number, bytes));
-      return farm.Submit<ReturnBlock>(block);
-    };
-    const absl::StatusOr<Block> reply = submit().Get();
-    outcome.status = reply.ok() && !IsBlockContent(reply->data(), number, bytes)
-                         ? absl::DataLossError("a block came back changed")
-                         : reply.status();
+    const auto number = static_cast<uint64_t>(i);
+    // Nothing of the request is left while the reply is waited for.
+    const auto submit = [&] { return farm.Submit<Blocks::kReturn>(Blocks::Make(number, bytes)); };
+    const absl::StatusOr<typename Blocks::Type> reply = submit().Get();
+    outcome.status = CheckBlock<Blocks>(reply, number);
     if (!outcome.status.ok()) break;
-    outcome.checksum += reply->value();
+    outcome.checksum += Blocks::ResultIn(*reply);
   }
   return outcome;
 }
 
+template <typename Blocks>
 absl::StatusOr<nlohmann::json> MeasureMemory(Client& farm) {
   return Measure(
-      farm, 1, [&](int64_t tasks) { return RunLargeBlocks(farm, tasks); }, ExpectedChecksum);
+      farm, 1, [&](int64_t tasks) { return RunLargeBlocks<Blocks>(farm, tasks); },
+      ExpectedChecksum);
+}
+
+template <typename Blocks>
+absl::StatusOr<nlohmann::json> MeasureBlocks(Client& farm) {
+  return absl::GetFlag(FLAGS_mode) == "memory" ? MeasureMemory<Blocks>(farm)
+                                               : MeasurePayload<Blocks>(farm);
 }
 
 absl::StatusOr<nlohmann::json> MeasureMode(Client& farm) {
   const std::string mode = absl::GetFlag(FLAGS_mode);
-  if (mode == "memory") return MeasureMemory(farm);
+  if (mode == "throughput") return MeasureThroughput(farm);
   if (mode == "latency") return MeasureLatency(farm);
-  if (mode == "payload") return MeasurePayload(farm);
-  return MeasureThroughput(farm);
+  return absl::GetFlag(FLAGS_messages) ? MeasureBlocks<MessageBlocks>(farm)
+                                       : MeasureBlocks<BytesBlocks>(farm);
 }
 
 absl::Status Run(Client& farm) {
@@ -230,7 +295,7 @@ absl::Status CheckFlags(const std::vector<std::string>& positional) {
     return absl::InvalidArgumentError(
         absl::StrCat("--mode is throughput, latency, payload or memory, not '", mode, "'"));
   }
-  if (absl::GetFlag(FLAGS_tasks) < 0 || absl::GetFlag(FLAGS_bytes) < 0 ||
+  if (absl::GetFlag(FLAGS_tasks) < 0 || absl::GetFlag(FLAGS_bytes) < 8 ||
       absl::GetFlag(FLAGS_window) < 1) {
     return absl::InvalidArgumentError("--tasks, --bytes or --window is too small");
   }

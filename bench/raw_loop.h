@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,16 +43,6 @@ class RawLink {
   // Waits for the next result: all its bytes, valid until the next call.
   virtual std::string_view Receive() = 0;
 };
-
-// Of a message, its first eight bytes.
-inline uint64_t NumberIn(std::string_view message) {
-  uint64_t number = 0;
-  std::memcpy(&number, message.data(), sizeof(number));
-  return number;
-}
-inline void SetNumber(uint64_t number, char* message) {
-  std::memcpy(message, &number, sizeof(number));
-}
 
 // Measures what the options say, and prints it. `worker`: the process at the other end.
 void MeasureRawLoop(const RawOptions& options, RawLink& link, pid_t worker);

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/report.h"
@@ -38,13 +40,21 @@ inline std::string BlockContent(uint64_t number, size_t bytes) {
   return content;
 }
 
-inline bool IsBlockContent(const std::string& content, uint64_t number, size_t bytes) {
-  if (content.size() != bytes) return false;
-  for (size_t i = 0; i < bytes; ++i) {
-    if (content[i] != static_cast<char>(number + i % 251)) return false;
+// Whether `piece` is what stands at `offset` of that.
+inline bool IsBlockContent(std::string_view piece, uint64_t number, size_t offset) {
+  for (size_t i = 0; i < piece.size(); ++i) {
+    if (piece[i] != static_cast<char>(number + (offset + i) % 251)) return false;
   }
   return true;
 }
+
+// Where a block is nothing but bytes, its number is the first eight of them.
+inline uint64_t NumberIn(std::string_view block) {
+  uint64_t number = 0;
+  std::memcpy(&number, block.data(), sizeof(number));
+  return number;
+}
+inline void SetNumber(uint64_t number, char* block) { std::memcpy(block, &number, sizeof(number)); }
 
 // How many tasks take about `seconds`, found by `run(tasks)` with ever more of them, which is the
 // warm-up too.
