@@ -11,6 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/memory_reuse.h"
 #include "base/user_folder.h"
 #include "commands/standard_streams.h"
 #include "transport/mpi/launch.h"
@@ -35,6 +36,7 @@ Program::Program(int argc, char** argv) : argv_(argv), typed_(argc > 0 ? argv[0]
 bool Program::Start(absl::string_view usage) {
   OpenStandardStreams();
   SuperviseMpiRank();
+  ReuseFreedMemory();
   GoWhereTheUserIs();
   absl::StatusOr<std::unique_ptr<Interrupts>> interrupts = Interrupts::Start();
   if (!interrupts.ok()) {
