@@ -2,29 +2,13 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "transport/mpi/little_endian.h"
 
 namespace taskfarm::mpi {
 namespace {
 
 // Tells our frames from another program's on the same communicator, and from another build's.
 constexpr uint32_t kMagic = 0x01'46'54;  // "TF", version 1; the top byte is the kind
-
-template <typename Integer>
-char* PutLittleEndian(Integer value, char* out) {
-  for (size_t i = 0; i < sizeof(value); ++i) {
-    out[i] = static_cast<char>(value >> (8 * i));
-  }
-  return out + sizeof(value);
-}
-
-template <typename Integer>
-Integer GetLittleEndian(const char* in) {
-  Integer value = 0;
-  for (size_t i = 0; i < sizeof(value); ++i) {
-    value |= static_cast<Integer>(static_cast<unsigned char>(in[i])) << (8 * i);
-  }
-  return value;
-}
 
 }  // namespace
 

@@ -14,8 +14,9 @@
 
 namespace taskfarm::mpi {
 
-// Receives frames, whole and in order per rank. Never waits: a long frame comes in beside the
-// others, and only what its own rank sent after it stays behind it. All calls on MPI's thread.
+// Receives frames, whole and in order per rank; those that come in pieces (pieces.h) are put
+// together. Never waits: a long frame comes in beside the others, and only what its own rank sent
+// after it stays behind it. All calls on MPI's thread.
 class Inbox {
  public:
   // Longer frames are refused before anything is allocated for them.
@@ -47,25 +48,37 @@ class Inbox {
   struct Incoming {
     Arrival arrival;
     bool dropped = false;
-    bool done = false;
+    size_t under_way = 0;  // MPI messages that are not there yet
   };
 
-  // Begins to receive the frame that was probed. Returns it if it is the next of its rank and
-  // already whole.
+  // One MPI message of a frame.
+  struct Transfer {
+    std::shared_ptr<Incoming> frame;
+    size_t bytes = 0;
+    bool is_piece = false;
+  };
+
+  // Begins to receive the message that was probed. Returns it if it is a frame, the next of its
+  // rank, and already whole.
   std::optional<Arrival> Start(MPI_Message& message, const MPI_Status& probed);
+  // A lead is there in full, in place of the frame: begins to receive the pieces.
+  void ReceivePieces(const std::shared_ptr<Incoming>& frame);
+  absl::Status TooLong(size_t bytes) const;
+  void Track(MPI_Request request, Transfer transfer);
   std::shared_ptr<char[]> TakeBuffer(size_t bytes);
   void Advance();
+  void OnCompleted(const Transfer& transfer, absl::Status status);
+  void TakeWhole(size_t rank);
 
   const size_t max_frame_bytes_;
   std::vector<bool> drops_data_;                               // by rank
   std::vector<std::deque<std::shared_ptr<Incoming>>> queues_;  // by rank: begun, oldest first
-  RequestSet<std::shared_ptr<Incoming>> requests_;
-  // Of one Advance(); kept to reuse its memory.
-  std::vector<RequestSet<std::shared_ptr<Incoming>>::Completed> completed_;
+  RequestSet<Transfer> requests_;
+  std::vector<RequestSet<Transfer>::Completed> completed_;  // of one Advance(); kept to reuse it
   std::deque<Arrival> whole_;  // taken from the queues, in order for each rank
   size_t bytes_under_way_ = 0;
   std::shared_ptr<char[]> small_buffer_;  // reused while nothing shares it
-  std::vector<std::shared_ptr<Incoming>> abandoned_;
+  std::vector<Transfer> abandoned_;
 };
 
 }  // namespace taskfarm::mpi

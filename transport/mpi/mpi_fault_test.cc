@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "transport/mpi/frame.h"
 #include "transport/mpi/mpi_test_fixture.h"
+#include "transport/mpi/pieces.h"
 #include "transport/mpi/world.h"
 
 namespace {
@@ -128,10 +129,21 @@ class RawRank {
     SendBytes(frame);
   }
 
+  // A message of one part, in pieces: the lead, and all of the part.
+  void SendInPieces(const std::string& part) {
+    Message message;
+    message.parts.emplace_back(part);
+    const size_t header_bytes = mpi::HeaderBytes(1);
+    std::string lead(mpi::LeadBytes(1, header_bytes), '\0');
+    char* const header = mpi::EncodeLead(mpi::PieceTag(0), {part.size()}, lead.data());
+    mpi::EncodeHeader(mpi::FrameKind::kData, {.messages = 0, .bytes = 0}, message, header);
+    SendBytes(lead);
+    SendBytes(part, mpi::PieceTag(0));
+  }
+
   // Returns when MPI is done with `bytes`.
-  void SendBytes(const std::string& bytes) {
-    MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, 0, mpi::kFrameTag,
-             MPI_COMM_WORLD);
+  void SendBytes(const std::string& bytes, int tag = mpi::kFrameTag) {
+    MPI_Send(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, 0, tag, MPI_COMM_WORLD);
   }
 
  private:
@@ -161,6 +173,7 @@ class MpiMisuseTest2 : public MpiTransportTest {
       misbehave(rank);
       rank.Send(mpi::FrameKind::kData, MakeMessage(1));
       rank.SendBytes(std::string(100'000, 'x'));
+      rank.SendInPieces(std::string(1 << 20, 'y'));
       return;
     }
     OpenWith({.url = "mpi:", .max_message_bytes = 1 << 20});
@@ -182,6 +195,20 @@ TEST_F(MpiMisuseTest2, AMalformedFrameTakesThePeerDown) {
 
 TEST_F(MpiMisuseTest2, AFrameOutOfTurnTakesThePeerDown) {
   RunWith([](RawRank& rank) { rank.Send(mpi::FrameKind::kReady, Message()); }, "out of turn");
+}
+
+TEST_F(MpiMisuseTest2, AMalformedLeadTakesThePeerDown) {
+  RunWith(
+      [](RawRank& rank) {
+        std::string lead(mpi::LeadBytes(0, 0), '\0');
+        mpi::EncodeLead(mpi::PieceTag(0), {}, lead.data());
+        rank.SendBytes(lead);
+      },
+      "in 0 pieces");
+}
+
+TEST_F(MpiMisuseTest2, AnOversizedMessageInPiecesIsRefusedAndItsSenderGoesOn) {
+  RunWith([](RawRank& rank) { rank.SendInPieces(std::string(64 << 20, 'x')); }, "over the limit");
 }
 
 TEST_F(MpiMisuseTest2, AnOversizedMessageIsRefusedUnreadAndItsSenderGoesOn) {

@@ -40,6 +40,8 @@ constexpr int kPollsBetweenAcks = 256;
 constexpr absl::Duration kPauseBeforeFinalize = absl::Milliseconds(100);
 // How long the master lets UCX go on after the last frame of a tolerant run.
 constexpr absl::Duration kPauseBeforeExit = absl::Milliseconds(20);
+// A large message is handed on before the next is taken: MPI copies it within our call.
+constexpr size_t kTurnBytes = size_t{256} << 10;
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
 
 class MpiTransport final : public Transport {
@@ -280,10 +282,12 @@ absl::StatusOr<bool> MpiTransport::TurnOnce(size_t max_events) {
   const size_t sending = outbox_.bytes_under_way();
   for (const Outbox::Failure& failure : outbox_.Advance()) Lose(failure.rank, failure.reason);
   bool progress = outbox_.bytes_under_way() != sending;
-  while (ready_.size() < max_events && !MayLeave()) {
+  size_t bytes = 0;
+  while (ready_.size() < max_events && bytes < kTurnBytes && !MayLeave()) {
     absl::StatusOr<std::optional<Inbox::Arrival>> arrival = inbox_.Next();
     if (!arrival.ok()) return arrival.status();
     if (!arrival->has_value()) break;
+    bytes += (*arrival)->bytes;
     OnArrival(*std::move(*arrival));
     progress = true;
   }

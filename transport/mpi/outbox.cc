@@ -5,13 +5,46 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/cord.h"
-#include "base/check.h"
+#include "absl/strings/string_view.h"
+#include "transport/mpi/pieces.h"
 
 namespace taskfarm::mpi {
 namespace {
 
 constexpr size_t kMaxSpareBuffers = 64;
+
+// A chunk from this size on is worth a message of its own.
+constexpr size_t kLeastPieceBytes = size_t{32} << 10;
+
+// The chunks of a message: what goes with the lead, and what is a piece each.
+struct Cut {
+  absl::InlinedVector<absl::string_view, 4> beginning;
+  absl::InlinedVector<absl::string_view, 4> pieces;  // from the first large one on
+  size_t beginning_bytes = 0;
+};
+
+Cut CutIntoPieces(const Message& message) {
+  Cut cut;
+  for (const absl::Cord& part : message.parts) {
+    for (const absl::string_view chunk : part.Chunks()) {
+      if (!cut.pieces.empty() || chunk.size() >= kLeastPieceBytes) {
+        cut.pieces.push_back(chunk);
+      } else {
+        cut.beginning.push_back(chunk);
+        cut.beginning_bytes += chunk.size();
+      }
+    }
+  }
+  return cut;
+}
+
+// Returns the end of what was written.
+char* Append(absl::string_view bytes, char* out) {
+  std::memcpy(out, bytes.data(), bytes.size());
+  return out + bytes.size();
+}
 
 // Starts to send `header` and the chunks of `message` from where they lie. Returns MPI's code.
 int StartGathered(int rank, absl::string_view header, const Message& message,
@@ -41,31 +74,63 @@ int StartGathered(int rank, absl::string_view header, const Message& message,
 }  // namespace
 
 absl::Status Outbox::Send(int rank, FrameKind kind, const Traffic& amount, Message&& message) {
-  const size_t header_bytes = HeaderBytes(message.parts.size());
-  const size_t frame_bytes = header_bytes + message.total_bytes();
-  return frame_bytes <= kSmallFrameBytes
-             ? SendPacked({rank, kind, frame_bytes, TakeSmallBuffer(), nullptr}, amount, message)
-             : SendGathered({rank, kind, frame_bytes, std::make_unique<char[]>(header_bytes),
-                             std::make_unique<Message>(std::move(message))},
-                            amount, message);
+  if (HeaderBytes(message.parts.size()) + message.total_bytes() <= kSmallFrameBytes) {
+    absl::Status status = SendPacked(rank, kind, amount, message);
+    if (status.ok()) message.parts.clear();
+    return status;
+  }
+  const auto shared = std::make_shared<const Message>(std::move(message));
+  absl::Status status = SendLarge(rank, kind, amount, shared);
+  if (!status.ok()) message = *shared;
+  return status;
 }
 
-absl::Status Outbox::SendPacked(Outgoing&& outgoing, const Traffic& amount, Message& message) {
-  EncodeHeader(outgoing.kind, amount, message, outgoing.buffer.get());
+absl::Status Outbox::SendPacked(int rank, FrameKind kind, const Traffic& amount,
+                                const Message& message) {
+  Outgoing outgoing{rank, kind, 0, TakeSmallBuffer(), nullptr};
+  EncodeHeader(kind, amount, message, outgoing.buffer.get());
   char* end = outgoing.buffer.get() + HeaderBytes(message.parts.size());
   for (const absl::Cord& part : message.parts) {
-    for (const absl::string_view chunk : part.Chunks()) {
-      std::memcpy(end, chunk.data(), chunk.size());
-      end += chunk.size();
-    }
+    for (const absl::string_view chunk : part.Chunks()) end = Append(chunk, end);
   }
+  outgoing.bytes = static_cast<size_t>(end - outgoing.buffer.get());
+  return SendBuffer(std::move(outgoing));
+}
+
+absl::Status Outbox::SendLarge(int rank, FrameKind kind, const Traffic& amount,
+                               std::shared_ptr<const Message> message) {
+  const Cut cut = CutIntoPieces(*message);
+  const size_t header_bytes = HeaderBytes(message->parts.size());
+  const size_t lead_bytes = LeadBytes(cut.pieces.size(), header_bytes + cut.beginning_bytes);
+  if (cut.pieces.empty() || cut.pieces.size() > kMaxPieces || lead_bytes > kSmallFrameBytes) {
+    return SendGathered(rank, kind, amount, std::move(message));
+  }
+  const int tag = PieceTag(in_pieces_++);
+  absl::InlinedVector<uint64_t, 4> piece_bytes;
+  for (const absl::string_view piece : cut.pieces) piece_bytes.push_back(piece.size());
+  Outgoing lead{rank, kind, lead_bytes, TakeSmallBuffer(), nullptr};
+  char* end = EncodeLead(tag, piece_bytes, lead.buffer.get());
+  EncodeHeader(kind, amount, *message, end);
+  end += header_bytes;
+  for (const absl::string_view chunk : cut.beginning) end = Append(chunk, end);
+  if (absl::Status status = SendBuffer(std::move(lead)); !status.ok()) return status;
+  for (const absl::string_view piece : cut.pieces) {
+    MPI_Request request;
+    const int code = MPI_Isend_c(piece.data(), static_cast<MPI_Count>(piece.size()), MPI_BYTE, rank,
+                                 tag, MPI_COMM_WORLD, &request);
+    if (code != MPI_SUCCESS) return StatusOfMpi(code, "MPI_Isend");
+    Track(request, {rank, kind, piece.size(), nullptr, message});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Outbox::SendBuffer(Outgoing&& outgoing) {
   MPI_Request request;
   int code = MPI_Isend_c(outgoing.buffer.get(), static_cast<MPI_Count>(outgoing.bytes), MPI_BYTE,
                          outgoing.rank, kFrameTag, MPI_COMM_WORLD, &request);
-  int done = 0;  // a small frame mostly has left already
+  int done = 0;  // a small message mostly has left already
   if (code == MPI_SUCCESS) code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
   if (code != MPI_SUCCESS) return StatusOfMpi(code, "MPI_Isend");
-  message.parts.clear();
   if (done != 0) {
     Recycle(std::move(outgoing));
   } else {
@@ -86,16 +151,16 @@ absl::Status Outbox::SendLast(int rank, FrameKind kind) {
   return absl::OkStatus();
 }
 
-absl::Status Outbox::SendGathered(Outgoing&& outgoing, const Traffic& amount, Message& message) {
-  EncodeHeader(outgoing.kind, amount, *outgoing.message, outgoing.buffer.get());
-  const size_t header_bytes = HeaderBytes(outgoing.message->parts.size());
+absl::Status Outbox::SendGathered(int rank, FrameKind kind, const Traffic& amount,
+                                  std::shared_ptr<const Message> message) {
+  const size_t header_bytes = HeaderBytes(message->parts.size());
+  Outgoing outgoing{rank, kind, header_bytes + message->total_bytes(),
+                    std::make_unique<char[]>(header_bytes), std::move(message)};
+  EncodeHeader(kind, amount, *outgoing.message, outgoing.buffer.get());
   MPI_Request request;
-  const int code = StartGathered(outgoing.rank, {outgoing.buffer.get(), header_bytes},
-                                 *outgoing.message, &request);
-  if (code != MPI_SUCCESS) {
-    message = std::move(*outgoing.message);
-    return StatusOfMpi(code, "MPI_Isend");
-  }
+  const int code =
+      StartGathered(rank, {outgoing.buffer.get(), header_bytes}, *outgoing.message, &request);
+  if (code != MPI_SUCCESS) return StatusOfMpi(code, "MPI_Isend");
   Track(request, std::move(outgoing));
   return absl::OkStatus();
 }
@@ -129,7 +194,8 @@ std::unique_ptr<char[]> Outbox::TakeSmallBuffer() {
 }
 
 void Outbox::Recycle(Outgoing&& outgoing) {
-  if (outgoing.bytes <= kSmallFrameBytes && spare_buffers_.size() < kMaxSpareBuffers) {
+  const bool is_small = outgoing.buffer != nullptr && outgoing.bytes <= kSmallFrameBytes;
+  if (is_small && spare_buffers_.size() < kMaxSpareBuffers) {
     spare_buffers_.push_back(std::move(outgoing.buffer));
   }
 }

@@ -2,6 +2,7 @@
 #define TASKFARM_TRANSPORT_MPI_OUTBOX_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -13,9 +14,9 @@
 namespace taskfarm::mpi {
 
 // Sends frames to ranks and keeps their bytes alive until MPI is done with them. A small frame is
-// packed into one buffer; of a larger one MPI gathers the header and the chunks of the cords
-// itself, so that a payload is not copied. Never waits, and bounds nothing: that is for Link. All
-// calls on MPI's thread.
+// packed into one buffer; one with large chunks goes in pieces (pieces.h), so that a payload is not
+// copied; of what is neither MPI gathers the header and the chunks of the cords itself. Never
+// waits, and bounds nothing: that is for Link. All calls on MPI's thread.
 class Outbox {
  public:
   explicit Outbox(int ranks) : control_under_way_(static_cast<size_t>(ranks), 0) {}
@@ -53,14 +54,18 @@ class Outbox {
     int rank;
     FrameKind kind;
     size_t bytes;
-    std::unique_ptr<char[]> buffer;  // the packed frame, or only its header
+    std::unique_ptr<char[]> buffer;  // what is packed: the frame, the lead, or only a header
     // The parts, if not packed. In one place until the end: a short cord holds its bytes itself.
-    std::unique_ptr<Message> message;
+    std::shared_ptr<const Message> message;
   };
 
-  // Both leave `message` as it was, or put it back, if not OK.
-  absl::Status SendPacked(Outgoing&& outgoing, const Traffic& amount, Message& message);
-  absl::Status SendGathered(Outgoing&& outgoing, const Traffic& amount, Message& message);
+  absl::Status SendPacked(int rank, FrameKind kind, const Traffic& amount, const Message& message);
+  absl::Status SendLarge(int rank, FrameKind kind, const Traffic& amount,
+                         std::shared_ptr<const Message> message);
+  absl::Status SendGathered(int rank, FrameKind kind, const Traffic& amount,
+                            std::shared_ptr<const Message> message);
+  // Sends what is packed in its buffer.
+  absl::Status SendBuffer(Outgoing&& outgoing);
   std::unique_ptr<char[]> TakeSmallBuffer();
   void Recycle(Outgoing&& outgoing);
   void Track(MPI_Request request, Outgoing&& outgoing);
@@ -70,6 +75,7 @@ class Outbox {
   std::vector<RequestSet<Outgoing>::Completed> completed_;  // of one Advance(); kept to reuse it
   std::vector<int> control_under_way_;                      // by rank
   size_t bytes_under_way_ = 0;
+  uint64_t in_pieces_ = 0;                              // frames sent so
   std::vector<std::unique_ptr<char[]>> spare_buffers_;  // kSmallFrameBytes each
   std::vector<Outgoing> abandoned_;
 };
