@@ -16,7 +16,7 @@ void CallbackThread::Stop() {
   thread_.join();
 }
 
-void CallbackThread::Post(std::function<void()> callback) {
+void CallbackThread::Post(std::function<void()>&& callback) {
   absl::MutexLock lock(&mutex_);
   if (stop_) return;
   queue_.push_back(std::move(callback));

@@ -19,8 +19,8 @@ class CallbackThread {
   CallbackThread() = default;
   ~CallbackThread() { Stop(); }
 
-  // Dropped after Stop().
-  void Post(std::function<void()> callback);
+  // After Stop() `callback` is left as it is, for the caller to drop.
+  void Post(std::function<void()>&& callback);
 
   // Runs what is queued, then ends the thread: after this no callback runs any more. Not to be
   // called from a callback.

@@ -13,6 +13,7 @@
 #include "client/callback_thread.h"
 #include "client/command.h"
 #include "client/future.h"
+#include "client/future_table.h"
 #include "client/map.h"
 #include "client/program.h"
 #include "master/task_queue.h"
@@ -25,7 +26,9 @@ namespace taskfarm {
 class Client {
  public:
   explicit Client(std::shared_ptr<TaskQueue> queue)
-      : queue_(std::move(queue)), callbacks_(std::make_shared<CallbackThread>()) {}
+      : queue_(std::move(queue)),
+        callbacks_(std::make_shared<CallbackThread>()),
+        futures_(std::make_shared<FutureTable>(callbacks_, queue_)) {}
   // Waits for the callbacks that are due; later ones do not run.
   ~Client() { callbacks_->Stop(); }
   Client(const Client&) = delete;
@@ -37,14 +40,9 @@ class Client {
   template <auto Function>
   Future<ReplyOf<Function>> Submit(const RequestOf<Function>& request,
                                    const TaskOptions& options = {}) {
-    auto state = std::make_shared<FutureState>(callbacks_);
     absl::StatusOr<FunctionWork> work = MakeCall<Function>(request);
-    if (!work.ok()) {
-      state->Reject(work.status());
-      return Future<ReplyOf<Function>>(std::move(state), queue_);
-    }
-    Start({0, options, *std::move(work)}, state);
-    return Future<ReplyOf<Function>>(std::move(state), queue_);
+    return Future<ReplyOf<Function>>(work.ok() ? futures_->Submit({0, options, *std::move(work)})
+                                               : futures_->Rejected(work.status()));
   }
 
   // Runs one command in a process of its own on some worker.
@@ -79,10 +77,9 @@ class Client {
   TaskQueue& queue() { return *queue_; }
 
  private:
-  void Start(TaskRequest request, const std::shared_ptr<FutureState>& state);
-
   const std::shared_ptr<TaskQueue> queue_;
   const std::shared_ptr<CallbackThread> callbacks_;
+  const std::shared_ptr<FutureTable> futures_;
 };
 
 }  // namespace taskfarm

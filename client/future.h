@@ -1,14 +1,12 @@
 #ifndef TASKFARM_CLIENT_FUTURE_H_
 #define TASKFARM_CLIENT_FUTURE_H_
 
-#include <memory>
-#include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/command.h"
-#include "client/future_state.h"
+#include "client/future_table.h"
 #include "client/reply.h"
 #include "master/task_queue.h"
 
@@ -19,46 +17,38 @@ namespace taskfarm {
 template <typename Reply>
 class [[nodiscard]] Future {
  public:
-  Future(std::shared_ptr<FutureState> state, std::shared_ptr<TaskQueue> queue)
-      : state_(std::move(state)), queue_(std::move(queue)) {}
+  explicit Future(FutureRef task) : task_(std::move(task)) {}
 
-  bool Ready() const { return state_->Ready(); }
+  bool Ready() const { return WaitFor(absl::ZeroDuration()); }
 
   // Blocks until the task has ended. Not to be called from a Then() callback.
-  void Wait() const { state_->WaitFor(absl::InfiniteDuration()); }
+  void Wait() const { task_.Wait(); }
 
   // The same for at most `timeout`; true once the task has ended.
-  bool WaitFor(absl::Duration timeout) const { return state_->WaitFor(timeout); }
+  bool WaitFor(absl::Duration timeout) const { return task_.WaitFor(timeout) != nullptr; }
 
   // Waits, then gives the reply or why there is none: the function's own status, Cancelled,
   // DeadlineExceeded (timed out), Aborted (crashed), Unavailable (the farm ended).
-  absl::StatusOr<Reply> Get() const {
-    Wait();
-    return ReplyFrom<Reply>(state_->report());
-  }
+  absl::StatusOr<Reply> Get() const { return ReplyFrom<Reply>(task_.Wait()); }
 
   // Waits, then tells how the task went: attempts, worker, times, a command's outputs.
-  const TaskReport& Report() const {
-    Wait();
-    return state_->report();
-  }
+  const TaskReport& Report() const { return task_.Wait(); }
 
   // Calls `callback(absl::StatusOr<Reply>)` on the client's callback thread once the task has
   // ended, at once if it has; not any more once the client is gone. Callbacks run one at a time, in
   // order of completion; one may submit tasks, but not wait for them.
   template <typename Callback>
   void Then(Callback callback) const {
-    state_->Then(state_, [callback = std::move(callback)](const TaskReport& report) {
+    task_.Then([callback = std::move(callback)](const TaskReport& report) {
       callback(ReplyFrom<Reply>(report));
     });
   }
 
   // Asks the farm to give the task up: it ends as cancelled unless it ends otherwise first.
-  void Cancel() const { queue_->Cancel(state_->task()); }
+  void Cancel() const { task_.Cancel(); }
 
  private:
-  std::shared_ptr<FutureState> state_;
-  std::shared_ptr<TaskQueue> queue_;
+  FutureRef task_;
 };
 
 }  // namespace taskfarm

@@ -19,7 +19,7 @@
 #include "bench/report.h"
 #include "bench/scaling/simulated_farm.h"
 #include "client/callback_thread.h"
-#include "client/future_state.h"
+#include "client/future_table.h"
 #include "client/map_state.h"
 #include "nlohmann/json.hpp"
 
@@ -112,34 +112,26 @@ class ThroughMap : public Way {
 
 class ThroughFutures : public Way {
  public:
-  explicit ThroughFutures(SimulatedFarm& farm) : farm_(farm) {}
+  explicit ThroughFutures(SimulatedFarm& farm)
+      : table_(std::make_shared<FutureTable>(std::make_shared<CallbackThread>(),
+                                             farm.shared_inbox())) {}
   void Submit(uint64_t tasks) override {
     futures_.reserve(tasks);
-    for (uint64_t i = 1; i <= tasks; ++i) {
-      auto state = std::make_shared<FutureState>(callbacks_);
-      std::vector<TaskRequest> batch;
-      batch.push_back({0, {}, Call(i)});
-      const absl::StatusOr<TaskId> task = farm_.inbox().Submit(std::move(batch), state);
-      CHECK_OK(task);
-      state->SetTask(*task);
-      futures_.push_back(std::move(state));
-    }
+    for (uint64_t i = 1; i <= tasks; ++i) futures_.push_back(table_->Submit({0, {}, Call(i)}));
   }
   uint64_t Take() override {
     uint64_t sum = 0;
-    for (std::shared_ptr<FutureState>& future : futures_) {
-      future->WaitFor(absl::InfiniteDuration());
-      sum += NumberIn(future->report());
-      future = nullptr;
+    for (FutureRef& future : futures_) {
+      const FutureRef taken = std::move(future);
+      sum += NumberIn(taken.Wait());
     }
     futures_ = {};
     return sum;
   }
 
  private:
-  SimulatedFarm& farm_;
-  const std::shared_ptr<CallbackThread> callbacks_ = std::make_shared<CallbackThread>();
-  std::vector<std::shared_ptr<FutureState>> futures_;
+  const std::shared_ptr<FutureTable> table_;
+  std::vector<FutureRef> futures_;
 };
 
 std::unique_ptr<Way> WayOf(const std::string& name, SimulatedFarm& farm) {
