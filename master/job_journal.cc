@@ -123,7 +123,7 @@ void JobJournal::Record(TaskStore::Record&& task, TaskReport&& report) {
   result.key = identity.who;
   result.digest = identity.what;
   result.name = !unfinished.mapped().id.empty() ? std::move(unfinished.mapped().id)
-                : task.command != nullptr       ? CommandName(*task.command)
+                : task.is_command()             ? CommandName(task.command())
                                                 : signatures_[task.function];
   result.report = std::move(report);
   last_record_ = journal_->Append(result);

@@ -347,7 +347,7 @@ void Master::Complete(const CompleteTask& done) {
   if (const Session* session = OfWorker(done.worker)) report.host = session->hostname;
   report.submitted = absl::FromUnixNanos(record.submitted_ns);
   report.completed = now_;
-  report.is_command = record.command != nullptr;
+  report.is_command = record.is_command();
   report.started = absl::InfinitePast();
   if (finished_ != nullptr && finished_->task == done.task) {
     report.status = std::move(finished_->status);
@@ -412,7 +412,7 @@ void Master::Fail(const absl::Status& status) {
     report.submitted = absl::FromUnixNanos(record.submitted_ns);
     report.started = absl::InfinitePast();
     report.completed = now_;
-    report.is_command = record.command != nullptr;
+    report.is_command = record.is_command();
     reports_.Add(std::move(record.sink), std::move(report), TaskStore::PayloadBytes(record));
   });
   store_.Clear();

@@ -15,7 +15,7 @@ constexpr absl::Duration kInterval = absl::Milliseconds(100);
 
 // What the pace of a task is compared with: calls of its function, or commands.
 uint64_t Master::KindOf(const TaskStore::Record& record) {
-  return record.command != nullptr ? std::numeric_limits<uint64_t>::max() : record.function;
+  return record.is_command() ? std::numeric_limits<uint64_t>::max() : record.function;
 }
 
 // At the tail: nothing waits for a worker any more. What is left is then bounded by what workers

@@ -17,9 +17,9 @@ void TaskStore::Add(TaskId task, TaskRequest&& request, std::shared_ptr<ReportSi
   if (auto* call = std::get_if<FunctionWork>(&request.work)) {
     record.function = static_cast<uint16_t>(call->function);
     record.isolation = request.options.isolation;
-    record.request = std::move(call->request);
+    record.work = std::move(call->request);
   } else {
-    record.command = std::make_unique<CommandWork>(std::get<CommandWork>(std::move(request.work)));
+    record.work = std::make_unique<CommandWork>(std::get<CommandWork>(std::move(request.work)));
   }
   records_.Insert(task, std::move(record));
 }
@@ -32,9 +32,10 @@ void TaskStore::AddCopy(TaskId task, TaskId copy) {
   record.priority = original.priority;
   record.function = original.function;
   record.isolation = original.isolation;
-  record.request = original.request;
-  if (original.command != nullptr) {
-    record.command = std::make_unique<CommandWork>(*original.command);
+  if (original.is_command()) {
+    record.work = std::make_unique<CommandWork>(original.command());
+  } else {
+    record.work = original.request();
   }
   records_.Insert(copy, std::move(record));
 }
@@ -46,10 +47,10 @@ TaskWork TaskStore::Work(TaskId task, Attempt attempt) const {
   work.attempt = attempt;
   work.priority = record.priority;
   if (record.timeout_ns > 0) work.timeout = absl::Nanoseconds(record.timeout_ns);
-  if (record.command == nullptr) {
-    work.work = FunctionWork{record.function, record.request, record.isolation};
+  if (record.is_command()) {
+    work.work = record.command();
   } else {
-    work.work = *record.command;
+    work.work = FunctionWork{record.function, record.request(), record.isolation};
   }
   return work;
 }
@@ -61,7 +62,7 @@ TaskStore::Record TaskStore::Remove(TaskId task) {
 }
 
 uint64_t TaskStore::PayloadBytes(const Record& record) {
-  return record.command == nullptr ? record.request.size() : record.command->standard_input.size();
+  return record.is_command() ? record.command().standard_input.size() : record.request().size();
 }
 
 }  // namespace taskfarm

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/cord.h"
 #include "absl/time/time.h"
@@ -19,19 +20,24 @@ namespace taskfarm {
 // stay until the task has ended, for further attempts.
 class TaskStore {
  public:
-  struct Record {
+  struct alignas(64) Record {
     uint64_t tag = 0;
     std::shared_ptr<ReportSink> sink;
     int64_t submitted_ns = 0;  // master's clock, since 1970
     int64_t timeout_ns = 0;    // 0: none
+    // The request of a function call, or a command. What follows lies in the bytes it leaves free.
+    [[no_unique_address]] std::variant<absl::Cord, std::unique_ptr<CommandWork>> work;
+    Isolation isolation{};  // of a function call
+    uint16_t function = 0;  // of a function call; below kMaxFunctions
     int32_t priority = 0;
-    uint16_t function = 0;                 // of a function call; below kMaxFunctions
-    Isolation isolation{};                 // of a function call
-    absl::Cord request;                    // of a function call
-    std::unique_ptr<CommandWork> command;  // null for a function call
+
+    bool is_command() const { return work.index() == 1; }
+    const CommandWork& command() const { return *std::get<1>(work); }
+    const absl::Cord& request() const { return std::get<0>(work); }
   };
-  // With the scheduler's TaskRecord what a waiting task takes of memory; there may be millions.
-  static_assert(sizeof(Record) <= 72);
+  // With the scheduler's TaskRecord what a waiting task takes of memory; there may be millions. And
+  // one line of the processor's cache.
+  static_assert(sizeof(Record) == 64);
 
   void Add(TaskId task, TaskRequest&& request, std::shared_ptr<ReportSink> sink, absl::Time now);
 
