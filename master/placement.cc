@@ -10,6 +10,7 @@ constexpr uint32_t kWindow = 32;        // a run's weight in the mean is 1 / kWi
 constexpr double kFasterWeight = 0.5;   // of a round trip shorter than believed
 constexpr double kSlowerWeight = 0.03;  // of a longer one
 constexpr double kMinCoverNs = 5e6;
+constexpr double kMinNeededNs = 5e5;
 constexpr double kLongTaskNs = 1e8;
 constexpr double kLongTask = 200;  // in round trips
 
@@ -41,12 +42,33 @@ uint32_t PrefetchTarget(const Pace& pace, uint32_t slots, uint32_t max_prefetch)
              : max_prefetch;
 }
 
-uint64_t PlacementRank(uint64_t held, uint32_t slots, uint32_t prefetch_target) {
+uint32_t PrefetchNeed(const Pace& pace, uint32_t slots, uint32_t prefetch_target) {
+  const double cover_ns = std::max(kMinNeededNs, 2 * pace.round_trip_ns());
+  const double tasks = std::ceil(cover_ns * slots / std::max(1.0, pace.run_ns()));
+  return tasks < prefetch_target
+             ? std::min(prefetch_target, std::max(slots, static_cast<uint32_t>(tasks)))
+             : prefetch_target;
+}
+
+uint64_t PlacementRank(uint64_t held, uint32_t slots, uint32_t prefetch_need,
+                       uint32_t prefetch_target) {
   if (held < slots) return held;
   const uint64_t prefetched = held - slots;
-  if (prefetched >= prefetch_target) return kNoRank;
-  if (prefetch_target - prefetched < prefetch_target / 4) return kNoRank;
-  return kFirstPrefetchRank + (held << 16) / slots;
+  if (PrefetchRoom(prefetched, prefetch_target) == 0) return kNoRank;
+  return (prefetched < prefetch_need ? kFirstPrefetchRank : kFirstStockRank) + (held << 16) / slots;
+}
+
+uint64_t PrefetchAllowed(uint64_t ready, uint32_t slots, uint64_t other_slots,
+                         uint32_t prefetch_need, uint32_t prefetch_target) {
+  if (other_slots == 0) return prefetch_target;
+  const double share = static_cast<double>(ready) * slots / static_cast<double>(other_slots);
+  if (share >= prefetch_target) return prefetch_target;
+  return std::max(prefetch_need, static_cast<uint32_t>(share));
+}
+
+uint64_t PrefetchRoom(uint64_t prefetched, uint64_t allowed) {
+  if (prefetched >= allowed || allowed - prefetched < allowed / 4) return 0;
+  return allowed - prefetched;
 }
 
 uint64_t PrefetchChunk(uint64_t ready, uint64_t workers) {

@@ -37,13 +37,30 @@ class Pace {
 // are so long that the wait for the next one does not matter. One a slot while nothing is known.
 uint32_t PrefetchTarget(const Pace& pace, uint32_t slots, uint32_t max_prefetch);
 
+// How many of them it needs whatever waits, so that its slots never stand still for want of the
+// next message: two round trips' worth and at least 0.5 ms, one a slot or more, no more than the
+// target.
+uint32_t PrefetchNeed(const Pace& pace, uint32_t slots, uint32_t prefetch_target);
+
 // A worker's turn to be given tasks: the lowest rank first. All workers with a free slot come
-// before all others, those with the fewest tasks first; then those with room beyond their slots,
-// by what they hold relative to their slots. A worker below its target by less than a quarter of
-// it has no turn: tiny tasks are to go out in batches.
+// before all others, those with the fewest tasks first; then those that hold less beyond their
+// slots than they need, then the rest, by what they hold relative to their slots. A worker below
+// its target by less than a quarter of it has no turn: tiny tasks are to go out in batches.
 inline constexpr uint64_t kNoRank = std::numeric_limits<uint64_t>::max();
-inline constexpr uint64_t kFirstPrefetchRank = uint64_t{1} << 63;
-uint64_t PlacementRank(uint64_t held, uint32_t slots, uint32_t prefetch_target);
+inline constexpr uint64_t kFirstPrefetchRank = uint64_t{1} << 62;
+inline constexpr uint64_t kFirstStockRank = uint64_t{1} << 63;
+uint64_t PlacementRank(uint64_t held, uint32_t slots, uint32_t prefetch_need,
+                       uint32_t prefetch_target);
+
+// How many tasks beyond its slots a worker may hold when `ready` wait and `other_slots` are those
+// of the other workers: its target, but beyond its need no more than is left for others of its
+// size. So what is held in advance shrinks toward the end, when it may have to wait behind a long
+// task.
+uint64_t PrefetchAllowed(uint64_t ready, uint32_t slots, uint64_t other_slots,
+                         uint32_t prefetch_need, uint32_t prefetch_target);
+
+// How many more that is for a worker that holds `prefetched`; 0 if it is not worth a message.
+uint64_t PrefetchRoom(uint64_t prefetched, uint64_t allowed);
 
 // How many tasks a worker is given in advance in one turn, when `ready` tasks wait and `workers`
 // have room for some: few enough that the others get as many, fewer the nearer the end is.

@@ -121,31 +121,73 @@ TEST(PrefetchTargetTest, NeverExceedsTheLimit) {
   }
 }
 
+TEST(PrefetchNeedTest, CoversTwoRoundTripsAndAtLeastHalfAMillisecond) {
+  for (const TargetCase& c : {
+           TargetCase{4 * kMicrosecond, 84 * kMicrosecond, 1, 125},
+           TargetCase{4 * kMicrosecond, kMillisecond, 2, 1000},
+           TargetCase{kMillisecond, 84 * kMicrosecond, 1, 1},
+           TargetCase{kMillisecond, 84 * kMicrosecond, 16, 16},
+           TargetCase{kMillisecond, 2 * kMillisecond, 1, 4},
+           TargetCase{0, 84 * kMicrosecond, 1, kMaxPrefetch},
+       }) {
+    EXPECT_EQ(PrefetchNeed(PaceOf(c.run_ns, c.round_trip_ns), c.slots, kMaxPrefetch), c.expected)
+        << c.run_ns << " ns, round trip " << c.round_trip_ns << " ns, slots " << c.slots;
+  }
+  EXPECT_EQ(PrefetchNeed(PaceOf(kMillisecond, kMillisecond), 4, 0), 0) << "long tasks";
+  EXPECT_EQ(PrefetchNeed(PaceOf(kMicrosecond, kMillisecond), 4, 100), 100);
+  EXPECT_EQ(PrefetchNeed(Pace(), 4, 4), 4);
+}
+
 TEST(PlacementRankTest, FreeSlotsComeFirstByTheNumberOfTasks) {
-  EXPECT_LT(PlacementRank(0, 1, 0), PlacementRank(1, 16, 0));
-  EXPECT_LT(PlacementRank(1, 2, 0), PlacementRank(2, 16, 0));
-  EXPECT_EQ(PlacementRank(1, 2, 0), PlacementRank(1, 16, 9));
-  EXPECT_LT(PlacementRank(15, 16, 0), PlacementRank(1, 1, 1));
-  EXPECT_LT(PlacementRank(4095, 4096, 0), kFirstPrefetchRank);
+  EXPECT_LT(PlacementRank(0, 1, 0, 0), PlacementRank(1, 16, 0, 0));
+  EXPECT_LT(PlacementRank(1, 2, 0, 0), PlacementRank(2, 16, 0, 0));
+  EXPECT_EQ(PlacementRank(1, 2, 0, 0), PlacementRank(1, 16, 3, 9));
+  EXPECT_LT(PlacementRank(15, 16, 0, 0), PlacementRank(1, 1, 1, 1));
+  EXPECT_LT(PlacementRank(4095, 4096, 0, 0), kFirstPrefetchRank);
 }
 
 TEST(PlacementRankTest, BeyondTheSlotsByTheRelativeLoad) {
-  EXPECT_LT(PlacementRank(16, 16, 16), PlacementRank(2, 1, 4));
-  EXPECT_LT(PlacementRank(17, 16, 16), PlacementRank(2, 1, 4));
-  EXPECT_EQ(PlacementRank(2, 1, 4), PlacementRank(32, 16, 64));
-  EXPECT_GE(PlacementRank(1, 1, 1), kFirstPrefetchRank);
+  EXPECT_LT(PlacementRank(16, 16, 16, 16), PlacementRank(2, 1, 4, 4));
+  EXPECT_LT(PlacementRank(17, 16, 16, 16), PlacementRank(2, 1, 4, 4));
+  EXPECT_EQ(PlacementRank(2, 1, 4, 4), PlacementRank(32, 16, 64, 64));
+  EXPECT_GE(PlacementRank(1, 1, 1, 1), kFirstPrefetchRank);
+}
+
+TEST(PlacementRankTest, WhatIsNeededComesBeforeWhatIsStock) {
+  EXPECT_LT(PlacementRank(1 + 9, 1, 10, 40), kFirstStockRank);
+  EXPECT_GE(PlacementRank(1 + 10, 1, 10, 40), kFirstStockRank);
+  EXPECT_LT(PlacementRank(1 + 99, 1, 100, 400), PlacementRank(16 + 16, 16, 16, 80));
 }
 
 TEST(PlacementRankTest, AFullWorkerHasNoTurn) {
-  EXPECT_EQ(PlacementRank(1, 1, 0), kNoRank);
-  EXPECT_EQ(PlacementRank(2, 1, 1), kNoRank);
-  EXPECT_EQ(PlacementRank(9, 1, 1), kNoRank);  // the target has shrunk since
+  EXPECT_EQ(PlacementRank(1, 1, 0, 0), kNoRank);
+  EXPECT_EQ(PlacementRank(2, 1, 1, 1), kNoRank);
+  EXPECT_EQ(PlacementRank(9, 1, 1, 1), kNoRank);  // the target has shrunk since
 }
 
 TEST(PlacementRankTest, BatchesAreAtLeastAQuarterOfTheTarget) {
-  EXPECT_EQ(PlacementRank(1 + 751, 1, 1000), kNoRank);
-  EXPECT_NE(PlacementRank(1 + 750, 1, 1000), kNoRank);
-  EXPECT_NE(PlacementRank(1 + 2, 1, 3), kNoRank);  // small targets are filled one by one
+  EXPECT_EQ(PlacementRank(1 + 751, 1, 100, 1000), kNoRank);
+  EXPECT_NE(PlacementRank(1 + 750, 1, 100, 1000), kNoRank);
+  EXPECT_NE(PlacementRank(1 + 2, 1, 1, 3), kNoRank);  // small targets are filled one by one
+}
+
+TEST(PrefetchAllowedTest, IsTheShareOfWhatIsReadyBetweenNeedAndTarget) {
+  // ready, slots, slots of the others, need, target
+  EXPECT_EQ(PrefetchAllowed(1'000'000, 1, 9'999, 1, 5), 5);
+  EXPECT_EQ(PrefetchAllowed(4, 1, 1, 1, 5), 4);
+  EXPECT_EQ(PrefetchAllowed(4, 1, 2, 1, 5), 2);
+  EXPECT_EQ(PrefetchAllowed(4, 1, 8, 1, 5), 1);
+  EXPECT_EQ(PrefetchAllowed(40, 4, 8, 4, 80), 20);
+  EXPECT_EQ(PrefetchAllowed(1, 1, 1, 125, 1250), 125);
+  EXPECT_EQ(PrefetchAllowed(1, 1, 0, 1, 5), 5) << "there is nobody else";
+}
+
+TEST(PrefetchRoomTest, IsNothingOrAQuarter) {
+  EXPECT_EQ(PrefetchRoom(0, 1), 1);
+  EXPECT_EQ(PrefetchRoom(1, 1), 0);
+  EXPECT_EQ(PrefetchRoom(5, 1), 0);
+  EXPECT_EQ(PrefetchRoom(76, 100), 0);
+  EXPECT_EQ(PrefetchRoom(75, 100), 25);
 }
 
 TEST(PrefetchChunkTest, ShrinksTowardTheEnd) {

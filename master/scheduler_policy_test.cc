@@ -47,6 +47,17 @@ double ListSchedule(const std::vector<SimTask>& tasks, size_t slots) {
   return static_cast<double>(end);
 }
 
+// Tasks of exponential lengths with a mean of 1 ms.
+std::vector<SimTask> Uneven(size_t count, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<SimTask> tasks(count);
+  for (SimTask& task : tasks) {
+    const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
+    task.run_ns = static_cast<int64_t>(-std::log1p(-uniform) * kMillisecond);
+  }
+  return tasks;
+}
+
 TEST(SchedulerPolicyTest, TinyTasksFlowInBatchesOfHundreds) {
   for (const int64_t one_way_ns : {kMicrosecond, 42 * kMicrosecond, 500 * kMicrosecond}) {
     const SimReport report = RunFarm({.one_way_ns = one_way_ns}, 1, 1, Equal(20'000, kMicrosecond));
@@ -74,15 +85,30 @@ TEST(SchedulerPolicyTest, UnevenTasksEndTogether) {
   double sum = 0;
   constexpr int kRuns = 50;
   for (int seed = 1; seed <= kRuns; ++seed) {
-    std::mt19937_64 random(seed);
-    std::vector<SimTask> tasks(400);
-    for (SimTask& task : tasks) {
-      const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
-      task.run_ns = static_cast<int64_t>(-std::log1p(-uniform) * kMillisecond);
-    }
+    const std::vector<SimTask> tasks = Uneven(400, seed);
     sum += Nanoseconds(RunFarm({}, 20, 1, tasks).makespan) / ListSchedule(tasks, 20);
   }
   EXPECT_LT(sum / kRuns, 1.03);
+}
+
+// Short jobs on few workers whose pace is known: nearly all of a job is its tail.
+TEST(SchedulerPolicyTest, ShortJobsOfUnevenTasksEndTogether) {
+  constexpr int kJobs = 200;
+  for (const int64_t one_way_ns : {10 * kMicrosecond, 42 * kMicrosecond, 200 * kMicrosecond}) {
+    double sum = 0;
+    for (int seed = 1; seed <= kJobs; ++seed) {
+      SchedulerSim sim({.one_way_ns = one_way_ns});
+      for (int i = 0; i < 2; ++i) sim.JoinAt(absl::ZeroDuration(), 1);
+      sim.SubmitAt(absl::ZeroDuration(), Uneven(100, 1000 + seed));
+      const std::vector<SimTask> job = Uneven(40, seed);
+      sim.SubmitAt(absl::Seconds(1), job);
+      const absl::Duration makespan = sim.Run(absl::Hours(1)).makespan - absl::Seconds(1);
+      // The first task has to get there, and the last result back.
+      sum += (Nanoseconds(makespan) - 2.0 * one_way_ns) / ListSchedule(job, 2);
+    }
+    // Some jobs end with tasks that have to be fetched back, which takes three ways.
+    EXPECT_LT(sum / kJobs, 1 + 1.9 * one_way_ns / (21.0 * kMillisecond)) << one_way_ns;
+  }
 }
 
 TEST(SchedulerPolicyTest, LongTasksNeverWaitBehindEachOther) {

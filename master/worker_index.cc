@@ -19,6 +19,7 @@ ScheduledWorker& WorkerIndex::Add(WorkerId id, uint32_t slots, int64_t now_ns) {
   worker->heard_ns = now_ns;
   worker->load_level = kNotLoaded;
   leases_.PushBack(*worker);
+  slots_ += slots;
   Changed(*worker);
   return *worker;
 }
@@ -28,6 +29,7 @@ void WorkerIndex::Remove(ScheduledWorker& worker) {
   SetIdle(worker, 0, 0);
   LeaveLoaded(worker);
   leases_.Remove(worker);
+  slots_ -= worker.slots;
   if (worker.in_changed.linked) changed_.Remove(worker);
   workers_.erase(worker.id);
 }
@@ -52,6 +54,7 @@ void WorkerIndex::Refresh(int64_t now_ns) {
 void WorkerIndex::Refresh(ScheduledWorker& worker, int64_t now_ns) {
   if (worker.in_changed.linked) changed_.Remove(worker);
   worker.prefetch_target = PrefetchTarget(worker.pace, worker.slots, max_prefetch_);
+  worker.prefetch_need = PrefetchNeed(worker.pace, worker.slots, worker.prefetch_target);
   const uint64_t rank = RankOf(worker);
   SetRank(worker, rank);
   const uint64_t idle = rank < kFirstPrefetchRank ? worker.slots - worker.held.size() : 0;
@@ -68,8 +71,11 @@ WorkerIndex::Turn WorkerIndex::NextTurn(uint64_t ready) const {
   const auto first = candidates_.begin();
   ScheduledWorker& worker = *first->worker;
   if (first->rank >= kFirstPrefetchRank) {
-    return {&worker, std::min(PrefetchChunk(ready, candidates_.size()),
-                              worker.prefetch_target - worker.held.prefetched())};
+    const uint64_t room = PrefetchRoom(
+        worker.held.prefetched(), PrefetchAllowed(ready, worker.slots, slots_ - worker.slots,
+                                                  worker.prefetch_need, worker.prefetch_target));
+    if (room == 0) return {};
+    return {&worker, std::min(PrefetchChunk(ready, candidates_.size()), room)};
   }
   // As many as leave it the first; all if nobody else has a free slot.
   uint64_t tasks = worker.slots - worker.held.size();
@@ -105,7 +111,8 @@ void WorkerIndex::NoteStalled(int64_t now_ns) {
 
 uint64_t WorkerIndex::RankOf(const ScheduledWorker& worker) const {
   if (worker.draining || worker.blocked || worker.avoided) return kNoRank;
-  const uint64_t rank = PlacementRank(worker.held.size(), worker.slots, worker.prefetch_target);
+  const uint64_t rank =
+      PlacementRank(worker.held.size(), worker.slots, worker.prefetch_need, worker.prefetch_target);
   return worker.too_big && rank >= kFirstPrefetchRank ? kNoRank : rank;
 }
 

@@ -44,6 +44,7 @@ struct ScheduledWorker {
   int64_t heard_ns = 0;
   int64_t unchanged_since_ns = 0;
   uint32_t prefetch_target = 0;
+  uint32_t prefetch_need = 0;
   uint64_t rank = kNoRank;
   uint64_t idle_slots = 0;
   uint64_t idle_room = 0;
@@ -134,6 +135,7 @@ class WorkerIndex {
   Leases leases_;                                                            // by heard_ns
   ChangedList changed_;  // the orders below are not right for these
   absl::btree_set<Candidate> candidates_;
+  uint64_t slots_ = 0;  // of all workers
   uint64_t idle_slots_ = 0;
   uint64_t idle_room_ = 0;
   std::array<LoadedList, kLoadLevels> loaded_;
