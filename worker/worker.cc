@@ -1,25 +1,19 @@
 #include "worker/worker.h"
 
 #include <algorithm>
-#include <atomic>
-#include <deque>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "absl/types/optional.h"
 #include "base/check.h"
-#include "base/fifo.h"
 #include "protocol/codec.h"
-#include "protocol/reused_arena.h"
 #include "protocol/task_codec.h"
-#include "worker/worker_state.h"
+#include "worker/worker_impl.h"
 
 namespace taskfarm {
 namespace {
 
-constexpr size_t kMaxEvents = 256;  // taken from the transport in one turn
-constexpr size_t kMaxOutbox = 1024;
+constexpr size_t kMaxEvents = 256;                    // taken from the transport in one turn
 constexpr absl::Duration kLinger = absl::Seconds(5);  // for what is said last
 
 template <typename Wire>
@@ -32,104 +26,7 @@ std::vector<TaskRef> RefsFromWire(const Wire& wire) {
   return refs;
 }
 
-// In place of a result that no message can carry. What a command did stays, but for its outputs.
-void GiveUp(const absl::Status& why, FinishedWork& finished) {
-  const size_t bytes = finished.reply.size() + finished.command.standard_output.size() +
-                       finished.command.standard_error.size();
-  finished.outcome = Outcome::kFailed;
-  finished.status = absl::ResourceExhaustedError(
-      absl::StrCat("the result, ", bytes, " bytes, does not fit into a message: ", why.message()));
-  finished.reply.Clear();
-  finished.command.standard_output.Clear();
-  finished.command.standard_error.Clear();
-}
-
 }  // namespace
-
-class Worker::Impl {
- public:
-  Impl(const WorkerOptions& options, Transport* transport, Executor* executor, Clock* clock);
-
-  bool Tick(absl::Duration max_wait);
-  absl::Time NextDeadline() const;
-  void RequestDrain();
-  const absl::Status& status() const { return status_; }
-  bool wants_restart() const {
-    return options_.leave_with_lost_slots && left_by_itself_ && SlotsLeft() < options_.slots;
-  }
-  void CheckInvariants() const;
-  // For what was said last; whoever must know whether it arrived has waited for an answer.
-  void Close() { transport_->Close(kLinger).IgnoreError(); }
-
- private:
-  bool Done() const { return broken_ || (state_.stopped() && outbox_.empty()); }
-  void Step(const WorkerEvent& event) { state_.Step(now_, event, actions_); }
-  void CarryOut();
-  void TakeResults();
-  void Log(absl::string_view text) const;
-
-  void Handle(PeerUp& event);
-  void Handle(PeerDown& event);
-  void Handle(Received& event);
-  void Handle(Writable& event);
-  WorkerEvent Read(const Message& message);
-  WorkerEvent ReadAssign(uint64_t epoch, const protocol::Assign& assign, const Message& message);
-
-  void Do(worker_action::SendHello& action);
-  void Do(worker_action::SendResults& action);
-  void Do(worker_action::SendHeartbeat& action);
-  void Do(worker_action::SendRecalled& action);
-  void Do(worker_action::SendDrain& action);
-  void Do(worker_action::SendGoodbye& action);
-  void Do(worker_action::Enqueue& action);
-  void Do(worker_action::RecallFromExecutor& action);
-  void Do(worker_action::CancelInExecutor& action);
-  void Do(worker_action::AbandonExecutor& action);
-  void Do(worker_action::ForgetResults& action);
-  void Do(worker_action::SessionOpened& action);
-  void Do(worker_action::SessionEnded& action);
-  void Do(worker_action::Stop& action);
-
-  void AddHeld(protocol::Hello& hello) const;
-  uint32_t SlotsLeft() const;
-  void NoticeLostSlots();
-  absl::Status SendSomeResults(uint64_t sequence, size_t at_most, size_t& count);
-  void Post(uint64_t epoch, protocol::Envelope& envelope);
-  void FlushOutbox();
-  void LosePeer(absl::string_view reason);
-  void CannotSend(const absl::Status& why);
-
-  const WorkerOptions options_;
-  Transport* const transport_;
-  Executor* const executor_;
-  Clock* const clock_;
-  std::atomic<bool> drain_requested_{false};
-
-  absl::Time now_;  // of this turn
-  WorkerState state_;
-  uint32_t slots_left_ = 0;
-  uint32_t told_slots_ = 0;      // in the last Hello
-  bool left_by_itself_ = false;  // the last session, and not because the job was over
-  absl::Status status_;
-  bool broken_ = false;                              // the transport is
-  absl::Time look_by_ = absl::InfiniteFuture();      // for results, though nobody wakes us
-  absl::Time flush_until_ = absl::InfiniteFuture();  // once stopped
-
-  absl::optional<PeerId> peer_;
-  bool blocked_ = false;  // the send window is full
-  // What is to be sent before anything else; empty unless blocked_.
-  std::deque<Message> outbox_;
-  // Oldest first; those the state counts as unsent are the newest.
-  Fifo<FinishedWork> results_;
-
-  // Kept between turns for their memory.
-  std::vector<TransportEvent> events_;
-  std::vector<WorkerAction> actions_;
-  std::vector<FinishedWork> finished_;
-  std::vector<TaskWork> assigned_;  // of the Assign that is being handled
-  ReusedArena receive_arena_;
-  ReusedArena send_arena_;
-};
 
 Worker::Impl::Impl(const WorkerOptions& options, Transport* transport, Executor* executor,
                    Clock* clock)
@@ -186,6 +83,8 @@ void Worker::Impl::RequestDrain() {
   drain_requested_.store(true);
   transport_->Wake();
 }
+
+void Worker::Impl::Close() { transport_->Close(kLinger).IgnoreError(); }
 
 void Worker::Impl::CheckInvariants() const {
   state_.CheckInvariants();
@@ -324,142 +223,6 @@ void Worker::Impl::LosePeer(absl::string_view reason) {
   blocked_ = false;
   outbox_.clear();
   Step(worker_event::Disconnected{std::string(reason)});
-}
-
-// ---- To the master.
-
-void Worker::Impl::Do(worker_action::SendHello&) {
-  protocol::Envelope envelope;
-  protocol::Hello& hello = *envelope.mutable_hello();
-  hello.set_program_digest(options_.program_digest);
-  for (const std::string& function : options_.functions) hello.add_functions(function);
-  // A worker without slots has results to deliver all the same, and leaves then: NoticeLostSlots().
-  told_slots_ = std::max(SlotsLeft(), uint32_t{1});
-  left_by_itself_ = false;
-  hello.set_slots(told_slots_);
-  hello.set_hostname(options_.hostname);
-  hello.set_pid(options_.pid);
-  AddHeld(hello);
-  Post(0, envelope);
-}
-
-void Worker::Impl::AddHeld(protocol::Hello& hello) const {
-  hello.set_previous_epoch(state_.previous_epoch());
-  hello.set_previous_run_id(state_.previous_run_id());
-  const auto add = [&hello](const TaskRef& task, const TaskKey& key) {
-    if (static_cast<size_t>(hello.held_size()) >= kMaxHeldTasks) return;
-    protocol::HeldTask& held = *hello.add_held();
-    held.set_id(Value(task.first));
-    held.set_attempt(Value(task.second));
-    held.set_key_high(key.high);
-    held.set_key_low(key.low);
-  };
-  std::vector<std::pair<TaskRef, TaskKey>> running(state_.held().begin(), state_.held().end());
-  std::sort(running.begin(), running.end());  // the same message in each run of a simulation
-  for (const auto& [task, key] : running) add(task, key);
-  for (const FinishedWork& kept : results_) add(TaskRef(kept.task, kept.attempt), kept.key);
-}
-
-uint32_t Worker::Impl::SlotsLeft() const {
-  return options_.slots - std::min(options_.slots, executor_->given_up_slots());
-}
-
-void Worker::Impl::Do(worker_action::SendHeartbeat&) {
-  protocol::Envelope envelope;
-  envelope.mutable_heartbeat()->set_sent_ns(static_cast<uint64_t>(absl::ToUnixNanos(now_)));
-  Post(state_.epoch(), envelope);
-}
-
-void Worker::Impl::Do(worker_action::SendRecalled& action) {
-  size_t next = 0;
-  do {
-    protocol::Envelope envelope;
-    protocol::Recalled& recalled = *envelope.mutable_recalled();
-    recalled.set_recall_id(action.recall_id);
-    const size_t end = std::min(action.tasks.size(), next + kMaxBatch);
-    for (; next < end; ++next) {
-      protocol::TaskRef& task = *recalled.add_tasks();
-      task.set_id(Value(action.tasks[next].first));
-      task.set_attempt(Value(action.tasks[next].second));
-    }
-    Post(state_.epoch(), envelope);
-  } while (next < action.tasks.size());
-}
-
-void Worker::Impl::Do(worker_action::SendDrain&) {
-  protocol::Envelope envelope;
-  envelope.mutable_drain();
-  Post(state_.epoch(), envelope);
-}
-
-void Worker::Impl::Do(worker_action::SendGoodbye& action) {
-  protocol::Envelope envelope;
-  envelope.mutable_goodbye()->set_reason(action.reason);
-  Post(action.epoch, envelope);
-  left_by_itself_ = true;
-}
-
-void Worker::Impl::Do(worker_action::SendResults& action) {
-  if (!peer_.has_value()) return;
-  size_t count = 0;
-  absl::Status sent = SendSomeResults(action.sequence, state_.unsent_results(), count);
-  if (absl::IsInvalidArgument(sent)) {  // too large: one after the other, and what still is, never
-    sent = SendSomeResults(action.sequence, 1, count);
-    if (absl::IsInvalidArgument(sent)) {
-      GiveUp(sent, results_[results_.size() - state_.unsent_results()]);
-      sent = SendSomeResults(action.sequence, 1, count);
-    }
-  }
-  if (sent.ok()) {
-    Step(worker_event::ResultsSent{count});
-  } else {
-    CannotSend(sent);
-  }
-}
-
-// The oldest unsent ones. Sets `count` to how many were in the message.
-absl::Status Worker::Impl::SendSomeResults(uint64_t sequence, size_t at_most, size_t& count) {
-  ResultBatch batch(state_.epoch(), sequence, send_arena_.Fresh());
-  batch.SetSent(now_);
-  const size_t first = results_.size() - state_.unsent_results();
-  for (count = 0; count < at_most && batch.Add(results_[first + count]);) ++count;
-  return transport_->Send(*peer_, batch.Take());
-}
-
-void Worker::Impl::Post(uint64_t epoch, protocol::Envelope& envelope) {
-  if (!peer_.has_value()) return;
-  envelope.set_epoch(epoch);
-  Message message = EncodeEnvelope(envelope, Message{});
-  if (!blocked_) {
-    const absl::Status sent = transport_->Send(*peer_, std::move(message));
-    if (sent.ok()) return;
-    CannotSend(sent);
-    if (!blocked_) return;
-  }
-  outbox_.push_back(std::move(message));
-  if (outbox_.size() > kMaxOutbox) {
-    Step(worker_event::Failed{
-        absl::ResourceExhaustedError("the master asks without taking the answers")});
-  }
-}
-
-// Full, or gone: then its PeerDown is on the way, and before that perhaps its last words.
-void Worker::Impl::CannotSend(const absl::Status& why) {
-  if (absl::IsResourceExhausted(why) || absl::IsNotFound(why)) {
-    blocked_ = true;
-    Step(worker_event::SendBlocked{});
-  } else {
-    Step(worker_event::Failed{why});
-  }
-}
-
-void Worker::Impl::FlushOutbox() {
-  for (; !outbox_.empty(); outbox_.pop_front()) {
-    const absl::Status sent = transport_->Send(*peer_, std::move(outbox_.front()));
-    if (!sent.ok()) return CannotSend(sent);  // it was not consumed
-  }
-  blocked_ = false;
-  Step(worker_event::SendUnblocked{});
 }
 
 // ---- Inside.
