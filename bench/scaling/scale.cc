@@ -60,13 +60,19 @@ void MeasureCost() {
   const SimulatedFarm::Spent before = farm.spent();
   bench::Stopwatch stopwatch;
   const uint64_t tasks_before = farm.results().tasks();
+  const uint64_t to_workers_before = farm.workers().to_workers();
+  const uint64_t to_master_before = farm.workers().to_master();
   run(absl::GetFlag(FLAGS_tasks));
   const uint64_t tasks = farm.results().tasks() - tasks_before;
   stopwatch.Stop();
   const SimulatedFarm::Spent after = farm.spent();
+  const uint64_t to_workers = farm.workers().to_workers() - to_workers_before;
+  const uint64_t to_master = farm.workers().to_master() - to_master_before;
   farm.Finish();
   PrintReport(farm, tasks, stopwatch, before, after,
               {{"workers", farm.workers().workers()},
+               {"messages_to_workers", to_workers},
+               {"messages_to_master", to_master},
                {"slots", absl::GetFlag(FLAGS_slots)},
                {"queued", queued}});
 }

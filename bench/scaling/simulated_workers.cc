@@ -56,6 +56,7 @@ void SimulatedWorkers::FinishNext() {
 }
 
 absl::Status SimulatedWorkers::Send(PeerId to, Message&& message) {
+  ++to_workers_;
   sent_.emplace_back(to, std::move(message));
   return absl::OkStatus();
 }
@@ -157,6 +158,7 @@ void SimulatedWorkers::Finish(uint64_t number) {
 }
 
 void SimulatedWorkers::Say(uint64_t number, Message&& message) {
+  ++to_master_;
   waiting_.push_back(Received{PeerOf(number), std::move(message)});
 }
 

@@ -54,6 +54,10 @@ class SimulatedWorkers : public Transport {
   uint64_t served() const { return served_; }                    // workers that were given a task
   absl::Duration longest_wait() const { return longest_wait_; }  // from joining to that
 
+  // Messages so far.
+  uint64_t to_workers() const { return to_workers_; }
+  uint64_t to_master() const { return to_master_; }
+
   absl::Status Send(PeerId to, Message&& message) override;
   absl::Status Poll(absl::Duration timeout, size_t max_events,
                     std::vector<TransportEvent>& events) override;
@@ -106,6 +110,8 @@ class SimulatedWorkers : public Transport {
   size_t next_waiting_ = 0;
   google::protobuf::Arena arena_;
   uint64_t served_ = 0;
+  uint64_t to_workers_ = 0;
+  uint64_t to_master_ = 0;
   absl::Duration longest_wait_;
 };
 
