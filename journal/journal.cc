@@ -6,7 +6,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "journal/journal.pb.h"
+#include "journal/integers.h"
 
 namespace taskfarm {
 namespace {
@@ -15,13 +15,15 @@ constexpr uint64_t kMaxOffset = (uint64_t{1} << 48) - 1;
 constexpr size_t kMaxPlacesNamed = 5;
 constexpr size_t kMaxListBytes = size_t{1} << 20;  // of names and keys in one record, about
 
+// Nullopt: not what EncodeStart() makes.
 std::optional<uint64_t> ReadIncarnation(absl::string_view payload) {
-  journal::MasterStarted started;
-  if (!started.ParseFromArray(payload.data(), static_cast<int>(payload.size())) ||
-      started.incarnation() == 0) {
-    return std::nullopt;
-  }
-  return started.incarnation();
+  BytesReader reader(payload);
+  const uint64_t incarnation = reader.Varint();
+  reader.Varint();               // process
+  reader.Fixed<uint64_t>();      // time
+  reader.Text(reader.Varint());  // host
+  if (!reader.ok() || !reader.empty() || incarnation == 0) return std::nullopt;
+  return incarnation;
 }
 
 bool MakesSense(const SoundRecord& record) {
@@ -36,13 +38,13 @@ bool MakesSense(const SoundRecord& record) {
   return false;
 }
 
-absl::Cord EncodeStart(const JournalOptions& options, uint64_t incarnation) {
-  journal::MasterStarted started;
-  started.set_incarnation(incarnation);
-  started.set_hostname(options.hostname);
-  started.set_pid(options.pid);
-  started.set_time_ns(absl::ToUnixNanos(options.now));
-  return absl::Cord(started.SerializeAsString());
+std::string EncodeStart(const JournalOptions& options, uint64_t incarnation) {
+  std::string payload;
+  PutVarint(incarnation, payload);
+  PutVarint(static_cast<uint64_t>(options.pid), payload);
+  PutInteger(static_cast<uint64_t>(absl::ToUnixNanos(options.now)), payload);
+  PutVarint(options.hostname.size(), payload);
+  return absl::StrCat(payload, options.hostname);
 }
 
 std::string Count(uint64_t n, absl::string_view thing) {
@@ -182,10 +184,13 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(std::unique_ptr<Disk> dis
   if (!opened.ok()) return opened.status();
   journal->log_ = *std::move(opened);
   journal->AppendRecord(RecordType::kMasterStarted, EncodeStart(options, ++journal->incarnation_));
+  journal->Flush();
   return journal;
 }
 
-Journal::~Journal() = default;
+Journal::~Journal() {
+  if (log_ != nullptr) Flush();
+}
 
 absl::Status Journal::Load(const JournalOptions& options) {
   Recovery recovery(*disk_, options.repair, recovery_);
@@ -208,8 +213,9 @@ absl::Status Journal::Load(const JournalOptions& options) {
   was_complete_ = had_whole_list_ && listed_.empty();
   recovery_.records = scan->records;
   recovery_.finished_tasks = index_.size();
-  last_number_ = scan->last_number;
+  last_number_ = durable_records_ = scan->last_number;
   end_ = scan->end;
+  writer_.emplace(seed_);
   return absl::OkStatus();
 }
 
@@ -243,7 +249,7 @@ bool Journal::IndexRecord(const SoundRecord& record) {
     return incarnation.has_value();
   }
   const absl::StatusOr<ResultSummary> summary = SummarizeResult(record.payload);
-  if (summary.ok()) Index(*summary, record.offset, false);
+  if (summary.ok()) Index(*summary, record.offset, /*seen=*/false);
   return summary.ok();
 }
 
@@ -257,40 +263,52 @@ bool Journal::IndexList(const SoundRecord& record) {
   return true;
 }
 
-void Journal::Index(const ResultSummary& summary, uint64_t offset, bool by_this_master) {
+void Journal::Index(const ResultSummary& summary, uint64_t offset, bool seen) {
   CHECK_LE(offset, kMaxOffset);
   listed_.erase(summary.key);
   const auto [place, is_new] = index_.try_emplace(summary.key);
   Entry& entry = place->second;
-  CHECK(!by_this_master || is_new || !entry.appended) << "a key is appended twice";
   const bool was_unseen = !is_new && !entry.seen;
   entry.digest = summary.digest;
   entry.offset = offset;
   entry.outcome = static_cast<uint8_t>(summary.outcome);
-  entry.seen = by_this_master;
-  entry.appended = by_this_master;
-  unseen_ += (by_this_master ? 0 : 1);
+  entry.seen = seen;
+  unseen_ += (seen ? 0 : 1);
   unseen_ -= (was_unseen ? 1 : 0);
 }
 
-uint64_t Journal::Append(const JournalledResult& result) {
+uint64_t Journal::Append(const ResultView& result) {
   CHECK(result.key) << result.name;
-  Index({result.key, result.digest, result.report.outcome}, end_, true);
-  return AppendRecord(RecordType::kResult, EncodeResult(result));
+  const absl::Cord body = EncodeResult(result, head_);
+  return AppendRecord(RecordType::kResult, head_, body);
 }
 
-uint64_t Journal::AppendRecord(RecordType type, const absl::Cord& payload) {
-  const absl::Cord record = EncodeRecord(seed_, type, ++last_number_, payload);
-  end_ += record.size();
-  waiting_ends_.push_back(end_);
-  log_->Append(record);
+uint64_t Journal::AppendEarly(const ResultView& result) {
+  CHECK(!index_.contains(result.key)) << result.name;
+  Index({result.key, result.digest, result.report.outcome}, end_, /*seen=*/true);
+  const uint64_t number = Append(result);
+  Flush();  // it may be read in this turn
+  return number;
+}
+
+uint64_t Journal::AppendRecord(RecordType type, absl::string_view head, const absl::Cord& body) {
+  end_ += writer_->Append(type, ++last_number_, head, body);
   return last_number_;
 }
 
+void Journal::Flush() {
+  if (writer_->empty()) return;
+  log_->Append(writer_->Take());
+  flushed_.push_back({last_number_, end_});
+}
+
 uint64_t Journal::durable_records() const {
+  if (flushed_.empty()) return durable_records_;
   const uint64_t durable = log_->durable_bytes();
-  while (!waiting_ends_.empty() && waiting_ends_.front() <= durable) waiting_ends_.pop_front();
-  return last_number_ - waiting_ends_.size();
+  for (; !flushed_.empty() && flushed_.front().end <= durable; flushed_.pop_front()) {
+    durable_records_ = flushed_.front().number;
+  }
+  return durable_records_;
 }
 
 std::optional<Journal::Found> Journal::Lookup(const TaskKey& key) const {
@@ -329,33 +347,38 @@ absl::StatusOr<JournalledResult> Journal::ReadAt(const TaskKey& key, uint64_t of
   return result;
 }
 
-bool Journal::List(const SubmittedTasks::Task& task) {
-  const bool known = index_.contains(task.key) || index_.contains(task.key_on_the_way) ||
-                     listed_.contains(task.key);
-  MarkSeen(task.key);
-  MarkSeen(task.key_on_the_way);
-  if (known) return true;
-  listing_.tasks.push_back(task);
-  listing_bytes_ += 2 * sizeof(TaskKey) + task.name.size();
-  if (listing_bytes_ >= kMaxListBytes) FlushList(/*is_whole=*/false);
-  return false;
+Journal::Known Journal::List(const TaskKey& key, const TaskKey& key_on_the_way,
+                             absl::string_view name) {
+  Known known;
+  if (const Entry* const entry = MarkSeen(key)) {
+    known.result = Found{entry->digest, static_cast<Outcome>(entry->outcome)};
+  }
+  known.has_early = MarkSeen(key_on_the_way) != nullptr;
+  const bool was_listed = listed_.erase(key) > 0;
+  known.is_new = !known.result.has_value() && !known.has_early && !was_listed;
+  if (known.is_new) listing_.Add(key, key_on_the_way, name);
+  if (listing_.payload().size() >= kMaxListBytes) RecordList(/*is_whole=*/false);
+  return known;
 }
 
-void Journal::FlushList(bool is_whole) {
-  listing_.is_whole = is_whole && !has_whole_list_;
-  has_whole_list_ |= is_whole;
+void Journal::RecordList(bool is_whole) {
+  if (is_whole && !has_whole_list_) {
+    listing_.SetWhole();
+    has_whole_list_ = true;
+  }
   if (listing_.empty()) return;
-  AppendRecord(RecordType::kSubmittedTasks, EncodeSubmittedTasks(listing_));
-  listing_ = SubmittedTasks();
-  listing_bytes_ = 0;
+  AppendRecord(RecordType::kSubmittedTasks, listing_.payload());
+  listing_.Clear();
 }
 
-void Journal::MarkSeen(const TaskKey& key) {
-  listed_.erase(key);
+// Null: there is no result under this key.
+Journal::Entry* Journal::MarkSeen(const TaskKey& key) {
+  if (index_.empty()) return nullptr;  // quicker, and so it is for all of a new job
   const auto place = index_.find(key);
-  if (place == index_.end() || place->second.seen) return;
+  if (place == index_.end()) return nullptr;
+  if (!place->second.seen) --unseen_;
   place->second.seen = true;
-  --unseen_;
+  return &place->second;
 }
 
 void Journal::ForEach(
@@ -374,7 +397,7 @@ absl::Status Journal::ForEachUnseen(
   for (const auto& [offset, key] : unseen) {
     const absl::StatusOr<JournalledResult> result = ReadAt(key, offset);
     if (!result.ok()) return result.status();
-    if (!visit(key, result->name)) return absl::OkStatus();
+    if (!visit(key, ShownName(result->name))) return absl::OkStatus();
   }
   return ForEachListed(visit);
 }
@@ -391,7 +414,7 @@ absl::Status Journal::ForEachListed(
     for (const SubmittedTasks::Task& task : list->tasks) {
       const auto found = listed_.find(task.key);
       if (found == listed_.end() || found->second.offset != offset) continue;
-      if (!visit(task.key, task.name)) return absl::OkStatus();
+      if (!visit(task.key, ShownName(task.name))) return absl::OkStatus();
     }
   }
   return absl::OkStatus();

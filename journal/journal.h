@@ -30,6 +30,11 @@ namespace taskfarm {
 // The file in the journal's directory.
 inline constexpr absl::string_view kJournalFile = "journal";
 
+// What people are told instead of the empty name.
+inline absl::string_view ShownName(absl::string_view name) {
+  return name.empty() ? "a call without an id" : name;
+}
+
 struct JournalOptions {
   Durability durability = Durability::kGroup;
   absl::Duration group_interval = absl::Milliseconds(5);
@@ -59,8 +64,8 @@ struct RecoveryReport {
 };
 
 // Which tasks a job has, which have finished, and how, in a file that survives its masters. Used by
-// one thread (LogFile brings its own). Memory: about 60 bytes a task that has finished or that an
-// earlier run has listed; names and results stay on disk.
+// one thread (LogFile brings its own). Memory: about 60 bytes a task that an earlier run has
+// finished or listed, none for those of this one; names and results stay on disk.
 class Journal {
  public:
   // Opens the journal in `disk`, or begins one, and records that a master has started.
@@ -81,9 +86,16 @@ class Journal {
   // How many masters have opened this journal, this one included.
   uint64_t incarnation() const { return incarnation_; }
 
-  // Records a result; never waits. Returns the record's number: one more than the last one. The
-  // key is not none and is appended once in a run; a result of an earlier run gives way.
-  uint64_t Append(const JournalledResult& result);
+  // Records the result of a task that List() was told of in this run; never waits. Returns the
+  // record's number: one more than the last one. Later runs find it; in this one a task is not
+  // submitted again, so nobody looks for it.
+  uint64_t Append(const ResultView& result);
+
+  // The same of a task that may be submitted yet: this run finds it too. Once a key.
+  uint64_t AppendEarly(const ResultView& result);
+
+  // Gives the disk what was appended since the last call. Before, nothing of that becomes durable.
+  void Flush();
 
   // Records with numbers up to this one are durable (see Durability).
   uint64_t durable_records() const;
@@ -98,7 +110,7 @@ class Journal {
     TaskKey digest;
     Outcome outcome;
   };
-  // The last result under this key, whether durable yet or not.
+  // The last result under this key, of an earlier run or appended early in this one.
   std::optional<Found> Lookup(const TaskKey& key) const;
 
   // Reads that result back; waits for the disk. NotFound: there is none. DataLoss: the file has
@@ -108,16 +120,19 @@ class Journal {
   // Calls visit(key, digest) for each key, in no order.
   void ForEach(absl::FunctionRef<void(const TaskKey& key, const TaskKey& digest)> visit) const;
 
-  // The task belongs to this run. Append() says so by itself; unknown keys are ignored.
-  void MarkSeen(const TaskKey& key);
-
-  // MarkSeen() of a task, by both of its keys. Returns whether it was known before; if not, it goes
-  // onto the list, which FlushList() records.
-  bool List(const SubmittedTasks::Task& task);
+  // What is known of a task when it is submitted.
+  struct Known {
+    bool is_new = true;           // no record before tells of it
+    std::optional<Found> result;  // the last one under its key
+    bool has_early = false;       // there is one under its key on the way
+  };
+  // The task belongs to this run; `name` is for people, empty if it has none. A new one goes onto
+  // the list, which RecordList() records.
+  Known List(const TaskKey& key, const TaskKey& key_on_the_way, absl::string_view name);
 
   // Records what List() has put onto the list and, with `is_whole`, that it has all tasks of this
   // run now. Nothing if there is nothing to record.
-  void FlushList(bool is_whole);
+  void RecordList(bool is_whole);
 
   // Whether a run before this one has had all of its tasks on the list: whatever List() does not
   // know is new in this one.
@@ -126,11 +141,11 @@ class Journal {
   // Whether every task that earlier runs had, all of theirs, has ended. As of Open().
   bool was_complete() const { return was_complete_; }
 
-  // Tasks with a result, or on the list of an earlier run, that are not marked as seen.
+  // Tasks with a result, or on the list, of an earlier run that List() was not told of in this one.
   uint64_t unseen() const { return unseen_ + listed_.size(); }
 
   // Reads those back, first those with a result and then the others, each in the order of their
-  // records, until `visit` returns false; waits for the disk.
+  // records, until `visit` returns false; waits for the disk. Names are as shown.
   absl::Status ForEachUnseen(
       absl::FunctionRef<bool(const TaskKey& key, absl::string_view name)> visit) const;
 
@@ -140,7 +155,6 @@ class Journal {
     uint64_t offset : 48;  // of the record
     uint64_t outcome : 8;
     uint64_t seen : 1;
-    uint64_t appended : 1;  // by this master
   };
   static_assert(sizeof(Entry) == 24);
 
@@ -148,21 +162,25 @@ class Journal {
       : disk_(std::move(disk)), believes_all_(mutation == Mutation::kIgnoreCrc) {}
   absl::Status Load(const JournalOptions& options);
   absl::StatusOr<ScanResult> Scan();
-  uint64_t AppendRecord(RecordType type, const absl::Cord& payload);
+  uint64_t AppendRecord(RecordType type, absl::string_view head,
+                        const absl::Cord& body = absl::Cord());
   absl::Status ForEachListed(
       absl::FunctionRef<bool(const TaskKey& key, absl::string_view name)> visit) const;
   absl::StatusOr<absl::Cord> ReadPayload(RecordType type, uint64_t offset) const;
   absl::StatusOr<JournalledResult> ReadAt(const TaskKey& key, uint64_t offset) const;
   bool IndexRecord(const SoundRecord& record);
   bool IndexList(const SoundRecord& record);
-  void Index(const ResultSummary& summary, uint64_t offset, bool by_this_master);
+  void Index(const ResultSummary& summary, uint64_t offset, bool seen);
+  Entry* MarkSeen(const TaskKey& key);
 
   const std::unique_ptr<Disk> disk_;
   const bool believes_all_;  // for the mutation test only
   std::unique_ptr<LogFile> log_;
   RecoveryReport recovery_;
   std::string run_id_;
-  uint32_t seed_ = 0;  // of its records
+  uint32_t seed_ = 0;                   // of its records
+  std::optional<RecordWriter> writer_;  // has what was appended since the last Flush()
+  std::string head_;                    // of the last result; kept for its memory
   uint64_t incarnation_ = 0;
   uint64_t end_ = 0;          // of the file with what waits
   uint64_t last_number_ = 0;  // of the records
@@ -174,14 +192,18 @@ class Journal {
   };
   // Neither ended nor seen in this run.
   absl::flat_hash_map<TaskKey, Listed> listed_;
-  SubmittedTasks listing_;  // what FlushList() records
-  size_t listing_bytes_ = 0;
+  SubmittedTasksWriter listing_;  // what RecordList() records
   bool was_complete_ = false;
   bool had_whole_list_ = false;
   bool has_whole_list_ = false;  // or this one has
 
-  // Where the last records end, up to last_number_; those known to be durable are dropped.
-  mutable std::deque<uint64_t> waiting_ends_;
+  // Of each Flush() that is not known to be durable: the last record, and where that ends.
+  struct Flushed {
+    uint64_t number;
+    uint64_t end;
+  };
+  mutable std::deque<Flushed> flushed_;
+  mutable uint64_t durable_records_ = 0;
 };
 
 }  // namespace taskfarm

@@ -79,6 +79,7 @@ std::string NewDirectory() {
     for (uint64_t count = random.Below(50); count > 0; --count) {
       (*journal)->Append(SampleResult(++next));
     }
+    (*journal)->Flush();
     bell.Wait();
     CHECK_OK((*journal)->status());
     const uint64_t records = (*journal)->durable_records();
@@ -171,9 +172,10 @@ TEST(JournalProcessesTest, ASecondProcessIsRefusedUntilTheFirstIsGone) {
     uint64_t last = 0;
     for (; appended < 500; ++appended) {
       JournalledResult result = SampleResult(2 * appended);
-      result.report.reply = absl::Cord(std::string(200, 'r'));
+      result.report.reply = absl::Cord(std::string(300, 'r'));
       last = (*journal)->Append(result);
     }
+    (*journal)->Flush();
     while (!absl::IsResourceExhausted((*journal)->status())) bell.Wait();
     CHECK(absl::StrContains((*journal)->status().message(), "No space left on device"));
     CHECK(!(*journal)->IsDurable(last));

@@ -13,6 +13,8 @@
 namespace taskfarm {
 namespace {
 
+constexpr size_t kMaxCopiedBytes = 1024;  // beyond it, sharing is cheaper
+
 static_assert(kHeaderCopyBytes == kJournalMagic.size() + 4 + kRunIdBytes + 4);
 
 struct HeaderCopy {
@@ -76,19 +78,33 @@ bool IsCutHeader(absl::string_view bytes) {
 
 uint32_t RecordSeed(absl::string_view run_id) { return Crc32c(run_id); }
 
-absl::Cord EncodeRecord(uint32_t seed, RecordType type, uint64_t number,
-                        const absl::Cord& payload) {
-  CHECK_LE(payload.size(), kMaxRecordPayloadBytes);
-  std::string prefix;
-  PutInteger(static_cast<uint32_t>(payload.size()), prefix);
-  PutInteger(static_cast<uint8_t>(type), prefix);
-  PutInteger(number, prefix);
-  std::string crc;
-  PutInteger(Crc32c(payload, Crc32c(prefix, seed)), crc);
-  absl::Cord record(prefix);
-  record.Append(payload);
-  record.Append(crc);
-  return record;
+size_t RecordWriter::Append(RecordType type, uint64_t number, absl::string_view head,
+                            const absl::Cord& body) {
+  const size_t payload_bytes = head.size() + body.size();
+  CHECK_LE(payload_bytes, kMaxRecordPayloadBytes);
+  const size_t start = tail_.size();
+  char prefix[kRecordPrefixBytes];
+  char* const end = PutInteger(static_cast<uint32_t>(payload_bytes), prefix);
+  PutInteger(number, PutInteger(static_cast<uint8_t>(type), end));
+  tail_.append(prefix, kRecordPrefixBytes);
+  tail_.append(head.data(), head.size());
+  const bool share = body.size() > kMaxCopiedBytes;
+  if (!share) {
+    for (const absl::string_view chunk : body.Chunks()) tail_.append(chunk.data(), chunk.size());
+  }
+  uint32_t crc = Crc32c(absl::string_view(tail_).substr(start), seed_);
+  if (share) {
+    crc = Crc32c(body, crc);
+    done_.Append(std::exchange(tail_, std::string()));
+    done_.Append(body);
+  }
+  PutInteger(crc, tail_);
+  return kRecordFrameBytes + payload_bytes;
+}
+
+absl::Cord RecordWriter::Take() {
+  done_.Append(std::exchange(tail_, std::string()));
+  return std::exchange(done_, absl::Cord());
 }
 
 bool RecordPrefix::IsPossible() const {

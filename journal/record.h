@@ -14,7 +14,7 @@ namespace taskfarm {
 
 // How bytes lie in a journal; docs/journal_format.md tells the same. Integers are little-endian.
 
-inline constexpr uint32_t kJournalVersion = 1;
+inline constexpr uint32_t kJournalVersion = 2;
 inline constexpr absl::string_view kJournalMagic = "TFJRNL\r\n";
 
 // A header is magic, version u32, run id and CRC u32 over those. It is there twice, so that damage
@@ -52,8 +52,26 @@ enum class RecordType : uint8_t {
 // of a task, say) is never taken for one of this.
 uint32_t RecordSeed(absl::string_view run_id);
 
-// `payload` has at most kMaxRecordPayloadBytes and is shared if it is large.
-absl::Cord EncodeRecord(uint32_t seed, RecordType type, uint64_t number, const absl::Cord& payload);
+// Makes records, one behind the other as they are to lie in the file.
+class RecordWriter {
+ public:
+  explicit RecordWriter(uint32_t seed) : seed_(seed) {}
+
+  // The payload is `head` and then `body`, of at most kMaxRecordPayloadBytes together; a large body
+  // is shared, not copied. Returns the size of the record.
+  size_t Append(RecordType type, uint64_t number, absl::string_view head,
+                const absl::Cord& body = absl::Cord());
+
+  bool empty() const { return done_.empty() && tail_.empty(); }
+
+  // The records made since the last call.
+  absl::Cord Take();
+
+ private:
+  const uint32_t seed_;
+  absl::Cord done_;
+  std::string tail_;  // comes after done_
+};
 
 // The first kRecordPrefixBytes of what may be a record.
 struct RecordPrefix {

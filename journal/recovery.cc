@@ -141,19 +141,21 @@ absl::Status RewriteSound(Disk& disk, absl::string_view name, absl::string_view 
   if (!scan.ok()) return scan.status();
 
   FileWindow window(disk, name, size);
-  const uint32_t seed = RecordSeed(run_id);
+  RecordWriter writer(RecordSeed(run_id));
   uint64_t next = 0;
   bool header_given = false;
   return disk.Replace(name, [&]() -> absl::StatusOr<absl::Cord> {
     absl::Cord bytes;
     if (!std::exchange(header_given, true)) bytes.Append(EncodeHeader(run_id));
-    while (next < kept.size() && bytes.size() < kWindowBytes) {
+    size_t given = 0;
+    while (next < kept.size() && given < kWindowBytes) {
       const Kept& record = kept[next];
       const absl::StatusOr<absl::string_view> payload =
           window.View(record.offset + kRecordPrefixBytes, record.payload_bytes);
       if (!payload.ok()) return payload.status();
-      bytes.Append(EncodeRecord(seed, record.type, ++next, absl::Cord(*payload)));
+      given += writer.Append(record.type, ++next, *payload);
     }
+    bytes.Append(writer.Take());
     return bytes;
   });
 }

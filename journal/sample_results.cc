@@ -1,9 +1,11 @@
 #include "journal/sample_results.h"
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "journal/record.h"
 
 namespace taskfarm {
 
@@ -39,6 +41,14 @@ JournalledResult SampleResult(uint64_t i) {
     report.reply = absl::Cord(std::string(i % 61, static_cast<char>(i)));
   }
   return result;
+}
+
+std::string SampleRecord(uint32_t seed, uint64_t number, const JournalledResult& result) {
+  RecordWriter writer(seed);
+  std::string head;
+  const absl::Cord body = EncodeResult(result, head);
+  writer.Append(RecordType::kResult, number, head, body);
+  return std::string(writer.Take());
 }
 
 std::string Contents(const JournalledResult& result) {

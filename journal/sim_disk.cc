@@ -39,6 +39,9 @@ class SimDisk::SimLogFile final : public LogFile {
   void Append(const absl::Cord& bytes) override {
     if (disk_ == nullptr || state_.failed()) return;
     state_.Append(bytes);
+    for (const absl::string_view chunk : bytes.Chunks()) {
+      disk_->appended_.append(chunk.data(), chunk.size());
+    }
     if (phase_ == Phase::kIdle) Plan(disk_->clock_.Now());
   }
 
@@ -207,6 +210,7 @@ class SimDisk::AttachedDisk final : public Disk {
     }
     auto log = std::make_unique<SimLogFile>(*disk_, std::string(name), std::move(options));
     disk_->log_ = log.get();
+    disk_->appended_ = (*file)->bytes;
     return log;
   }
 

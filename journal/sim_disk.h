@@ -99,6 +99,9 @@ class SimDisk {
 
   // What a process that opens it now reads. There must be such a file.
   const std::string& contents(absl::string_view name) const;
+  // What the last log file that was opened ends up with if nothing goes wrong: what the file held
+  // and all that was appended since.
+  const std::string& appended() const { return appended_; }
   // How many of these bytes survive the machine.
   size_t synced_bytes(absl::string_view name) const;
   void SetContents(absl::string_view name, std::string bytes);
@@ -124,6 +127,7 @@ class SimDisk {
   std::map<std::string, File, std::less<>> files_;
   AttachedDisk* attached_ = nullptr;  // who has the lock
   SimLogFile* log_ = nullptr;         // and its open file
+  std::string appended_;
   bool shorten_write_ = false;
   bool fail_write_ = false;
   bool fail_sync_ = false;

@@ -1,40 +1,41 @@
 #include "journal/submitted_tasks.h"
 
+#include <cstdint>
 #include <utility>
 
-#include "journal/journal.pb.h"
+#include "absl/status/status.h"
+#include "journal/integers.h"
 
 namespace taskfarm {
 
-absl::Cord EncodeSubmittedTasks(const SubmittedTasks& list) {
-  journal::SubmittedTasks message;
-  for (const SubmittedTasks::Task& task : list.tasks) {
-    for (const TaskKey& key : {task.key, task.key_on_the_way}) {
-      message.add_keys(key.high);
-      message.add_keys(key.low);
-    }
-    message.add_names(task.name);
+void SubmittedTasksWriter::Add(const TaskKey& key, const TaskKey& key_on_the_way,
+                               absl::string_view name) {
+  char numbers[2 * sizeof(TaskKey) + kMaxVarintBytes];
+  char* end = numbers;
+  for (const uint64_t part : {key.high, key.low, key_on_the_way.high, key_on_the_way.low}) {
+    end = PutInteger(part, end);
   }
-  message.set_is_whole(list.is_whole);
-  return absl::Cord(message.SerializeAsString());
+  payload_.append(numbers, PutVarint(name.size(), end));
+  payload_.append(name.data(), name.size());
 }
 
 absl::StatusOr<SubmittedTasks> DecodeSubmittedTasks(absl::string_view payload) {
-  journal::SubmittedTasks message;
-  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size())) ||
-      message.keys_size() != 4 * message.names_size()) {
-    return absl::DataLossError("the list of tasks cannot be read");
-  }
+  BytesReader reader(payload);
+  const auto is_whole = reader.Fixed<uint8_t>();
   SubmittedTasks list;
-  list.is_whole = message.is_whole();
-  list.tasks.reserve(message.names_size());
-  for (int i = 0; i < message.names_size(); ++i) {
-    const TaskKey key{message.keys(4 * i), message.keys(4 * i + 1)};
-    const TaskKey key_on_the_way{message.keys(4 * i + 2), message.keys(4 * i + 3)};
-    if (!key || !key_on_the_way) return absl::DataLossError("a listed task has no key");
-    list.tasks.push_back({key, key_on_the_way, std::move(*message.mutable_names(i))});
+  list.is_whole = is_whole == 1;
+  while (!reader.empty()) {
+    SubmittedTasks::Task task;
+    for (TaskKey* const key : {&task.key, &task.key_on_the_way}) {
+      key->high = reader.Fixed<uint64_t>();
+      key->low = reader.Fixed<uint64_t>();
+    }
+    task.name = std::string(reader.Text(reader.Varint()));
+    if (!task.key || !task.key_on_the_way) return absl::DataLossError("a listed task has no key");
+    list.tasks.push_back(std::move(task));
   }
-  if (list.empty()) return absl::DataLossError("the list of tasks is empty");
+  if (!reader.ok() || is_whole > 1) return absl::DataLossError("the list of tasks cannot be read");
+  if (list.tasks.empty() && !list.is_whole) return absl::DataLossError("the list is empty");
   return list;
 }
 

@@ -26,22 +26,25 @@ std::string CommandName(const CommandWork& command) {
   return absl::StrJoin(command.argv, " ").substr(0, kMaxNameBytesKept);
 }
 
-// What people know the task by; a call of a function without an id has no name of its own.
-std::string NameOf(const TaskRequest& request) {
+// What people know the task by; empty: a call of a function without an id has no name of its own.
+// Made in `made` if it is not there yet.
+absl::string_view NameOf(const TaskRequest& request, std::string& made) {
   if (!request.options.id.empty()) return request.options.id;
   const auto* command = std::get_if<CommandWork>(&request.work);
-  return command != nullptr ? CommandName(*command) : "a call without an id";
+  if (command != nullptr) made = CommandName(*command);
+  return made;
+}
+
+std::string Quoted(const TaskRequest& request) {
+  std::string made;
+  return absl::StrCat("\"", ShownName(NameOf(request, made)), "\"");
 }
 
 }  // namespace
 
 JobJournal::JobJournal(Journal* journal, const std::vector<std::string>& signatures, Log log,
                        Mutation mutation)
-    : journal_(journal),
-      signatures_(signatures),
-      log_(std::move(log)),
-      mutation_(mutation),
-      identities_(signatures) {
+    : journal_(journal), log_(std::move(log)), mutation_(mutation), identities_(signatures) {
   journal->ForEach([this](const TaskKey& key, const TaskKey& digest) {
     ended_.insert(KeyOnTheWay(key, digest));
   });
@@ -53,27 +56,23 @@ std::optional<TaskReport> JobJournal::Submit(TaskId task, const TaskRequest& req
   key = identity.both;
   std::optional<TaskReport> ended = Ended(identity, request);
   if (ended.has_value()) return ended;
-  unfinished_[task] = {.identity = identity, .id = request.options.id};
-  by_key_[identity.both] = task;
+  unfinished_.Insert(task, {identity.who, identity.what, absl::Cord(request.options.id)});
+  if (by_key_.has_value()) by_key_->emplace(key, task);
   return std::nullopt;
 }
 
 std::optional<TaskReport> JobJournal::Ended(const TaskIdentity& identity,
                                             const TaskRequest& request) {
-  const std::optional<Journal::Found> found = journal_->Lookup(identity.who);
-  const bool is_new = !journal_->List({identity.who, identity.both, NameOf(request)});
+  std::string made;
+  const Journal::Known known = journal_->List(identity.who, identity.both, NameOf(request, made));
   TaskKey key = identity.who;
-  const bool same =
-      found.has_value() && (found->digest == identity.what || mutation_ == Mutation::kIgnoreDigest);
+  const bool same = known.result.has_value() &&
+                    (known.result->digest == identity.what || mutation_ == Mutation::kIgnoreDigest);
   if (!same) {
     key = identity.both;  // of RecordEarly()
-    if (!journal_->Lookup(key).has_value()) {
-      if (is_new && journal_->had_whole_list()) SayIsNew(request);
-      if (!found.has_value()) return std::nullopt;
-      if (++changed_ <= kMaxNamesLogged) {
-        log_(absl::StrCat("task \"", NameOf(request),
-                          "\" is not what it was in an earlier run of this job: it runs again"));
-      }
+    if (!known.has_early) {
+      if (known.is_new && journal_->had_whole_list()) SayIsNew(request);
+      if (known.result.has_value()) SayHasChanged(request);
       return std::nullopt;
     }
   }
@@ -86,48 +85,53 @@ std::optional<TaskReport> JobJournal::Ended(const TaskIdentity& identity,
   return std::move(result->report);
 }
 
+void JobJournal::SayHasChanged(const TaskRequest& request) {
+  if (++changed_ > kMaxNamesLogged) return;
+  log_(absl::StrCat("task ", Quoted(request),
+                    " is not what it was in an earlier run of this job: it runs again"));
+}
+
 void JobJournal::SayIsNew(const TaskRequest& request) {
   if (++added_ > kMaxNamesLogged) return;
-  log_(absl::StrCat("task \"", NameOf(request), "\" is new: no earlier run of this job had it"));
+  log_(absl::StrCat("task ", Quoted(request), " is new: no earlier run of this job had it"));
 }
 
 void JobJournal::ListSubmitted(bool is_whole) {
-  journal_->FlushList(is_whole);
+  journal_->RecordList(is_whole);
   if (is_whole && std::max(added_, changed_) > kMaxNamesLogged) {
     log_(absl::StrCat("in all ", added_, " tasks are new and ", changed_, " have changed"));
   }
 }
 
 TaskKey JobJournal::KeyOf(TaskId task) const {
-  const auto found = unfinished_.find(task);
-  return found == unfinished_.end() ? TaskKey() : found->second.identity.both;
+  const Unfinished* const found = unfinished_.Find(task);
+  return found == nullptr ? TaskKey() : KeyOf(*found);
 }
 
-std::optional<TaskId> JobJournal::Find(const TaskKey& key) const {
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return std::nullopt;
+std::optional<TaskId> JobJournal::Find(const TaskKey& key) {
+  if (!by_key_.has_value()) {
+    by_key_.emplace();
+    unfinished_.ForEach(
+        [this](TaskId id, const Unfinished& task) { by_key_->emplace(KeyOf(task), id); });
+  }
+  const auto found = by_key_->find(key);
+  if (found == by_key_->end()) return std::nullopt;
   return found->second;
 }
 
 void JobJournal::Record(TaskStore::Record&& task, TaskReport&& report) {
-  auto unfinished = unfinished_.extract(report.task);
-  CHECK(!unfinished.empty());
-  const TaskIdentity& identity = unfinished.mapped().identity;
-  by_key_.erase(identity.both);
-  const uint64_t payload_bytes = TaskStore::PayloadBytes(task);
-  if (!IsForGood(report.outcome)) {
-    Hold(std::move(task.sink), std::move(report), payload_bytes);
-    return;
+  const Unfinished* const unfinished = unfinished_.Find(report.task);
+  CHECK(unfinished != nullptr);
+  if (by_key_.has_value()) by_key_->erase(KeyOf(*unfinished));
+  if (IsForGood(report.outcome)) {
+    const std::string name = !unfinished->id.empty() ? std::string(unfinished->id)
+                             : task.is_command()     ? CommandName(task.command())
+                                                     : std::string();
+    last_record_ = journal_->Append({unfinished->who, unfinished->what, name, report});
   }
-  JournalledResult result;
-  result.key = identity.who;
-  result.digest = identity.what;
-  result.name = !unfinished.mapped().id.empty() ? std::move(unfinished.mapped().id)
-                : task.is_command()             ? CommandName(task.command())
-                                                : signatures_[task.function];
-  result.report = std::move(report);
-  last_record_ = journal_->Append(result);
-  Hold(std::move(task.sink), std::move(result.report), payload_bytes);
+  unfinished_.Erase(report.task);
+  const uint64_t payload_bytes = TaskStore::PayloadBytes(task);
+  Hold(std::move(task.sink), std::move(report), payload_bytes);
 }
 
 void JobJournal::RecordEarly(const TaskKey& key, WorkerId worker, absl::string_view host,
@@ -152,31 +156,41 @@ void JobJournal::RecordEarly(const TaskKey& key, WorkerId worker, absl::string_v
   report.reply = std::move(finished.reply);
   report.is_command = finished.is_command;
   report.command = std::move(finished.command);
-  last_record_ = journal_->Append(result);
+  last_record_ = journal_->AppendEarly(result);
 }
 
 void JobJournal::Hold(std::shared_ptr<ReportSink> sink, TaskReport&& report,
                       uint64_t payload_bytes) {
-  held_back_.push_back({last_record_, std::move(sink), std::move(report), payload_bytes});
+  turn_.Add(std::move(sink), std::move(report), payload_bytes);
+}
+
+void JobJournal::EndTurn() {
+  journal_->Flush();
+  if (turn_.tasks() > 0) {
+    held_back_.push_back({last_record_, std::exchange(turn_, ReportBatch())});
+  }
 }
 
 void JobJournal::Release(ReportBatch& reports) {
-  while (!held_back_.empty() && (journal_->IsDurable(held_back_.front().record) ||
-                                 mutation_ == Mutation::kShowBeforeDurable)) {
-    HeldBack& next = held_back_.front();
-    reports.Add(std::move(next.sink), std::move(next.report), next.payload_bytes);
-    held_back_.pop_front();
+  EndTurn();
+  const uint64_t durable =
+      mutation_ == Mutation::kShowBeforeDurable ? last_record_ : journal_->durable_records();
+  for (; !held_back_.empty() && held_back_.front().record <= durable; held_back_.pop_front()) {
+    reports.Add(std::move(held_back_.front().reports));
   }
 }
 
 void JobJournal::GiveUp(const absl::Status& why, ReportBatch& reports) {
+  EndTurn();
   for (HeldBack& held : held_back_) {
-    held.report.outcome = Outcome::kLost;
-    held.report.status = why;
-    held.report.reply.Clear();
-    held.report.command = CommandOutput();
-    held.report.from_journal = false;
-    reports.Add(std::move(held.sink), std::move(held.report), held.payload_bytes);
+    held.reports.ForEach([&why](TaskReport& report) {
+      report.outcome = Outcome::kLost;
+      report.status = why;
+      report.reply.Clear();
+      report.command = CommandOutput();
+      report.from_journal = false;
+    });
+    reports.Add(std::move(held.reports));
   }
   held_back_.clear();
 }

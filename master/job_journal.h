@@ -13,9 +13,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "base/mutation.h"
 #include "journal/journal.h"
+#include "master/paged_table.h"
 #include "master/report_batch.h"
 #include "master/task_identity.h"
 #include "master/task_queue.h"
@@ -36,6 +39,9 @@ class JobJournal {
   JobJournal(Journal* journal, const std::vector<std::string>& signatures, Log log,
              Mutation mutation = Mutation::kNone);
 
+  // These are submitted next, in this order, and stay as they are until then.
+  void Expect(absl::Span<const TaskRequest> tasks) { identities_.Expect(tasks); }
+
   // The task is submitted, in order. If it has ended in an earlier run: its report. Else it counts
   // as unfinished until Record(). Sets `key` to what the task is known by on its way.
   std::optional<TaskReport> Submit(TaskId task, const TaskRequest& request, TaskKey& key);
@@ -46,8 +52,9 @@ class JobJournal {
   // What travels with an unfinished task; none with a copy of one.
   TaskKey KeyOf(TaskId task) const;
 
-  // The unfinished task with this key; none if there is none.
-  std::optional<TaskId> Find(const TaskKey& key) const;
+  // The unfinished task with this key; none if there is none. From the first call on, keys are kept
+  // in a table: only workers of an earlier run come with keys.
+  std::optional<TaskId> Find(const TaskKey& key);
 
   // Whether a task with this key has ended.
   bool HasEnded(const TaskKey& key) const {
@@ -66,12 +73,13 @@ class JobJournal {
   // A report from the journal: held back until everything recorded so far is durable.
   void Hold(std::shared_ptr<ReportSink> sink, TaskReport&& report, uint64_t payload_bytes);
 
-  // Moves what is held back and durable into `reports`.
+  // The end of a turn: gives the disk what was recorded in it, and moves what was held back and is
+  // durable now into `reports`.
   void Release(ReportBatch& reports);
 
   // The journal has failed: what is held back is lost, and its tasks run again in the next run.
   void GiveUp(const absl::Status& why, ReportBatch& reports);
-  bool holds() const { return !held_back_.empty(); }
+  bool holds() const { return !held_back_.empty() || turn_.tasks() > 0; }
 
   // The number of the last record, and whether a record is durable.
   uint64_t last_record() const { return last_record_; }
@@ -87,28 +95,31 @@ class JobJournal {
 
  private:
   struct Unfinished {
-    TaskIdentity identity;
-    std::string id;  // the user's; else empty
+    TaskKey who;
+    TaskKey what;
+    absl::Cord id;  // the user's; else empty
   };
+  static_assert(sizeof(Unfinished) == 48);
   struct HeldBack {
-    uint64_t record;
-    std::shared_ptr<ReportSink> sink;
-    TaskReport report;
-    uint64_t payload_bytes;
+    uint64_t record;  // the last one when they were held back
+    ReportBatch reports;
   };
 
   std::optional<TaskReport> Ended(const TaskIdentity& identity, const TaskRequest& request);
+  TaskKey KeyOf(const Unfinished& task) const { return KeyOnTheWay(task.who, task.what); }
+  void SayHasChanged(const TaskRequest& request);
   void SayIsNew(const TaskRequest& request);
+  void EndTurn();
 
   Journal* const journal_;
-  const std::vector<std::string> signatures_;
   const Log log_;
   const Mutation mutation_;
   TaskIdentities identities_;
-  absl::flat_hash_map<TaskId, Unfinished> unfinished_;
-  absl::flat_hash_map<TaskKey, TaskId> by_key_;
+  PagedTable<TaskId, Unfinished> unfinished_;
+  std::optional<absl::flat_hash_map<TaskKey, TaskId>> by_key_;  // of those, once there was a Find()
   absl::flat_hash_set<TaskKey> ended_;  // in earlier runs, as they are known on their way
   absl::flat_hash_set<TaskKey> early_;  // recorded by RecordEarly() in this run
+  ReportBatch turn_;                    // held back in this turn
   std::deque<HeldBack> held_back_;
   uint64_t last_record_ = 0;
   uint64_t changed_ = 0;  // tasks that were other ones in an earlier run

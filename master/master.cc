@@ -228,6 +228,7 @@ void Master::OnInbox() {
   inbox_->Take(contents_);
   for (Submission& submission : contents_.submissions) {
     TaskId task = submission.first;
+    if (journal_ != nullptr) journal_->Expect(submission.tasks);
     for (TaskRequest& request : submission.tasks) {
       Submit(task, std::move(request), submission.sink);
       task = TaskId{Value(task) + 1};

@@ -1,7 +1,9 @@
 #ifndef TASKFARM_MASTER_REPORT_BATCH_H_
 #define TASKFARM_MASTER_REPORT_BATCH_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -22,6 +24,22 @@ class ReportBatch {
       runs_.emplace_back(std::move(sink), std::vector<TaskReport>());
     }
     runs_.back().second.push_back(std::move(report));
+  }
+
+  // Those of an earlier turn, behind what is there.
+  void Add(ReportBatch&& batch) {
+    tasks_ += batch.tasks_;
+    payload_bytes_ += batch.payload_bytes_;
+    std::move(batch.runs_.begin(), batch.runs_.end(), std::back_inserter(runs_));
+    batch = ReportBatch();
+  }
+
+  // Calls f(report) for each, which may change it.
+  template <typename F>
+  void ForEach(F&& f) {
+    for (auto& [sink, reports] : runs_) {
+      for (TaskReport& report : reports) f(report);
+    }
   }
 
   uint64_t tasks() const { return tasks_; }

@@ -2,8 +2,10 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
-#include <utility>
+#include <variant>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
@@ -12,93 +14,107 @@
 namespace taskfarm {
 namespace {
 
-// What is hashed is unambiguous: each text goes in with its length.
-class Hasher {
- public:
-  explicit Hasher(absl::string_view purpose) : state_(XXH3_createState()) {
-    CHECK(state_ != nullptr) << "out of memory";
-    XXH3_128bits_reset(state_.get());
-    Add(purpose);
-  }
+constexpr size_t kHashedAhead = 32;
 
-  void Add(uint64_t number) { Update(&number, sizeof(number)); }
-  void Add(const TaskKey& key) {
-    Add(key.high);
-    Add(key.low);
-  }
-  void Add(absl::string_view text) {
-    Add(uint64_t{text.size()});
-    Update(text.data(), text.size());
-  }
-  void Add(const absl::Cord& bytes) {
-    Add(uint64_t{bytes.size()});
-    for (const absl::string_view chunk : bytes.Chunks()) Update(chunk.data(), chunk.size());
-  }
+// What a hash is of is its seed, so that the same bytes in two roles do not get the same key.
+enum Seed : uint64_t { kFunction = 1, kCommand, kId, kAgain, kBoth };
 
-  TaskKey Key() const {
-    const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
-    const TaskKey key{hash.high64, hash.low64};
-    return key ? key : TaskKey{0, 1};  // zero means none
-  }
+TaskKey KeyFrom(const XXH128_hash_t& hash) {
+  const TaskKey key{hash.high64, hash.low64};
+  return key ? key : TaskKey{0, 1};  // zero means none
+}
 
- private:
+TaskKey KeyOf(uint64_t seed, const void* bytes, size_t size) {
+  return KeyFrom(XXH3_128bits_withSeed(bytes, size, seed));
+}
+
+// The same as of these bytes in one piece.
+TaskKey KeyOf(uint64_t seed, const absl::Cord& bytes) {
+  if (const auto flat = bytes.TryFlat()) return KeyOf(seed, flat->data(), flat->size());
   struct Free {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
   };
+  const std::unique_ptr<XXH3_state_t, Free> state(XXH3_createState());
+  CHECK(state != nullptr) << "out of memory";
+  XXH3_128bits_reset_withSeed(state.get(), seed);
+  for (const absl::string_view chunk : bytes.Chunks()) {
+    XXH3_128bits_update(state.get(), chunk.data(), chunk.size());
+  }
+  return KeyFrom(XXH3_128bits_digest(state.get()));
+}
 
-  void Update(const void* bytes, size_t size) { XXH3_128bits_update(state_.get(), bytes, size); }
+// Each text goes in with its length, so that no two commands give the same bytes.
+void Put(uint64_t number, std::string& bytes) {
+  bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
+}
+void Put(absl::string_view text, std::string& bytes) {
+  Put(text.size(), bytes);
+  bytes.append(text.data(), text.size());
+}
 
-  const std::unique_ptr<XXH3_state_t, Free> state_;
-};
+TaskKey KeyOfCommand(const CommandWork& command) {
+  std::string bytes;
+  Put(command.argv.size(), bytes);
+  for (const std::string& argument : command.argv) Put(argument, bytes);
+  Put(command.env.size(), bytes);
+  for (const auto& [name, value] : command.env) {
+    Put(name, bytes);
+    Put(value, bytes);
+  }
+  Put(command.cwd, bytes);
+  absl::Cord all(bytes);
+  all.Append(command.standard_input);
+  return KeyOf(kCommand, all);
+}
 
 }  // namespace
 
-TaskIdentity TaskIdentities::Next(const TaskRequest& request) {
-  TaskIdentity identity;
-  identity.what = WhatOf(request);
-  Hasher who("who");
-  if (request.options.id.empty()) {
-    who.Add(identity.what);
-  } else {
-    who.Add(absl::string_view(request.options.id));
+TaskIdentities::TaskIdentities(const std::vector<std::string>& signatures) {
+  for (const std::string& signature : signatures) {
+    function_seeds_.push_back(KeyOf(kFunction, signature.data(), signature.size()).low);
   }
-  identity.who = who.Key();
-  if (const uint32_t before = seen_[identity.who]++; before > 0) {
-    Hasher again("again");
-    again.Add(identity.who);
-    again.Add(uint64_t{before});
-    identity.who = again.Key();
+}
+
+TaskIdentity TaskIdentities::Next(const TaskRequest& request) {
+  if (next_ == hashed_.size()) {
+    if (coming_.empty()) coming_ = {&request, 1};
+    CHECK(coming_.data() == &request) << "another task was expected";
+    HashAhead();
+  }
+  const Hashed& hashed = hashed_[next_++];
+  TaskIdentity identity{hashed.who, hashed.what, {}};
+  if (!seen_.insert(identity.who).second) {
+    const uint64_t again[] = {identity.who.high, identity.who.low, ++seen_again_[identity.who]};
+    identity.who = KeyOf(kAgain, again, sizeof(again));
   }
   identity.both = KeyOnTheWay(identity.who, identity.what);
   return identity;
 }
 
+void TaskIdentities::HashAhead() {
+  hashed_.clear();
+  next_ = 0;
+  const size_t count = std::min(kHashedAhead, coming_.size());
+  for (const TaskRequest& request : coming_.first(count)) {
+    Hashed& hashed = hashed_.emplace_back();
+    hashed.what = WhatOf(request);
+    const std::string& id = request.options.id;
+    hashed.who = id.empty() ? hashed.what : KeyOf(kId, id.data(), id.size());
+    seen_.prefetch(hashed.who);
+  }
+  coming_.remove_prefix(count);
+}
+
 TaskKey KeyOnTheWay(const TaskKey& who, const TaskKey& what) {
-  Hasher both("both");
-  both.Add(who);
-  both.Add(what);
-  return both.Key();
+  const uint64_t both[] = {who.high, who.low, what.high, what.low};
+  return KeyOf(kBoth, both, sizeof(both));
 }
 
 TaskKey TaskIdentities::WhatOf(const TaskRequest& request) const {
   if (const auto* call = std::get_if<FunctionWork>(&request.work)) {
-    Hasher what("function");
-    what.Add(absl::string_view(signatures_[call->function]));
-    what.Add(call->request);
-    return what.Key();
+    return KeyOf(function_seeds_[call->function], call->request);
   }
-  const auto& command = std::get<CommandWork>(request.work);
-  Hasher what("command");
-  what.Add(uint64_t{command.argv.size()});
-  for (const std::string& argument : command.argv) what.Add(absl::string_view(argument));
-  what.Add(uint64_t{command.env.size()});
-  for (const auto& [name, value] : command.env) {
-    what.Add(absl::string_view(name));
-    what.Add(absl::string_view(value));
-  }
-  what.Add(absl::string_view(command.cwd));
-  what.Add(command.standard_input);
-  return what.Key();
+  return KeyOfCommand(std::get<CommandWork>(request.work));
 }
 
 }  // namespace taskfarm

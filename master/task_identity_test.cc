@@ -1,5 +1,13 @@
 #include "master/task_identity.h"
 
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 namespace taskfarm {
@@ -63,6 +71,21 @@ TEST(TaskIdentityTest, TellsTasksApart) {
       EXPECT_FALSE(identity.both == other.both);
     }
     found.push_back(identity);
+  }
+}
+
+// However a large request lies in memory.
+TEST(TaskIdentityTest, DoesNotDependOnHowARequestIsCut) {
+  for (const size_t size : {3, 17, 100, 200, 300, 5000, 1'000'000}) {
+    const std::string bytes(size, 'b');
+    absl::Cord cut;
+    for (const size_t end : {size / 3, size / 2, size}) {
+      cut.Append(absl::MakeCordFromExternal(absl::string_view(bytes).substr(0, end - cut.size()),
+                                            [](absl::string_view) {}));
+    }
+    TaskRequest in_pieces;
+    in_pieces.work = FunctionWork{.function = 0, .request = cut};
+    EXPECT_EQ(Identities().Next(in_pieces), Identities().Next(Call(0, bytes))) << size;
   }
 }
 

@@ -46,7 +46,7 @@ FarmSim::FarmSim(const FarmSimOptions& options)
       disk_(clock_, DiskOptions(options.seed)),
       job_(JobOptions(options)),
       checker_(std::make_shared<Checker>(&job_, options.crash_limit)),
-      watch_(checker_.get()),
+      watch_(checker_.get(), &disk_),
       master_(options_, AnyRate(random_, options.most_skew_ppm), &clock_, &network_, &disk_,
               checker_, &watch_,
               [this](absl::string_view who, absl::string_view line) { Log(who, line); }),

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/check.h"
+#include "journal/journalled_result.h"
 #include "protocol/codec.h"
 
 namespace taskfarm {
@@ -22,6 +23,7 @@ bool CameFrom(const JournalledResult& record, uint64_t number, uint32_t attempt)
 void WireWatch::BeginRun(SimEndpointId master, const Journal* journal) {
   master_ = master;
   journal_ = journal;
+  recorded_.StartAnew();
 }
 
 void WireWatch::OnMessage(SimEndpointId from, SimEndpointId to, bool connected,
@@ -64,13 +66,14 @@ void WireWatch::OnAssign(const protocol::Assign& assign) {
 
 void WireWatch::OnAck(SimEndpointId worker, uint64_t sequence) {
   auto& waiting = unacknowledged_[worker];
+  if (journal_ != nullptr) recorded_.ReadOn(disk_->appended(), disk_->appended().size());
   for (; !waiting.empty() && waiting.front().first <= sequence; waiting.pop_front()) {
     if (journal_ == nullptr) continue;
     for (const auto& [number, attempt] : waiting.front().second) {
       const uint64_t tag = Checker::TagOf(TaskId{number});
       for (const TaskKey& key : {checker_->identity(tag).who, checker_->identity(tag).both}) {
-        const absl::StatusOr<JournalledResult> record = journal_->Read(key);
-        if (!record.ok() || !CameFrom(*record, number, attempt)) continue;
+        const JournalledResult* const record = recorded_.Find(key);
+        if (record == nullptr || !CameFrom(*record, number, attempt)) continue;
         const JournalledResult* const durable = checker_->durable().Find(key);
         CHECK(durable != nullptr && CameFrom(*durable, number, attempt))
             << "the result of task " << tag << " is acknowledged before it is durable";

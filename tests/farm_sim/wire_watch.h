@@ -9,8 +9,10 @@
 
 #include "google/protobuf/arena.h"
 #include "journal/journal.h"
+#include "journal/sim_disk.h"
 #include "protocol/taskfarm.pb.h"
 #include "tests/farm_sim/checker.h"
+#include "tests/farm_sim/journal_reader.h"
 #include "transport/message.h"
 #include "transport/sim/sim_network.h"
 
@@ -23,8 +25,8 @@ namespace taskfarm {
 //   a worker that opens a session does not name a result that was never acknowledged.
 class WireWatch {
  public:
-  // `checker` outlives it.
-  explicit WireWatch(Checker* checker) : checker_(checker) {}
+  // Both outlive it; the disk is the master's.
+  WireWatch(Checker* checker, const SimDisk* disk) : checker_(checker), disk_(disk) {}
 
   // Who is master from now on, and its journal, if it has one.
   void BeginRun(SimEndpointId master, const Journal* journal);
@@ -40,8 +42,10 @@ class WireWatch {
   void OnHello(SimEndpointId worker, const protocol::Hello& hello);
 
   Checker* const checker_;
+  const SimDisk* const disk_;
   SimEndpointId master_{};
   const Journal* journal_ = nullptr;
+  JournalReader recorded_;  // by this master, durable or not
   // By worker: Result messages by their numbers, for which no acknowledgement has been sent.
   std::map<SimEndpointId, std::deque<std::pair<uint64_t, Refs>>> unacknowledged_;
   google::protobuf::Arena arena_;
