@@ -2,18 +2,23 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "transport/zmq/curve_options.h"
+#include "transport/zmq/limits.h"
 
 namespace taskfarm::zmq_backend {
 namespace {
 
 // What control messages may need, whatever the limit for messages is.
 constexpr size_t kLeastFrameBytes = 4096;
+
+// What CURVE adds to a frame.
+constexpr size_t kCurveBytes = 33;
 
 // A part up to this size is copied on receipt: libzmq keeps small messages inside its receive
 // buffer of 8 KiB, all of which would stay allocated as long as the part does.
@@ -31,9 +36,8 @@ class Outgoing {
 
   Message& message() { return message_; }
 
-  // A frame that refers to the bytes of part `index`.
-  zmq::message_t Frame(size_t index) {
-    const absl::string_view bytes = message_.parts[index].Flatten();
+  // A frame that refers to `bytes` of a part.
+  zmq::message_t Frame(absl::string_view bytes) {
     references_.fetch_add(1, std::memory_order_relaxed);
     return zmq::message_t(const_cast<char*>(bytes.data()), bytes.size(), &ReleaseFrame, this);
   }
@@ -68,9 +72,21 @@ absl::Status SendFrame(zmq::socket_t& socket, zmq::message_t frame, bool more) {
   return absl::OkStatus();
 }
 
+// One part, cut into frames. Errors as SendFrames().
+absl::Status SendPart(zmq::socket_t& socket, Outgoing& outgoing, absl::Cord& part,
+                      size_t slice_bytes, bool more) {
+  absl::string_view bytes = part.Flatten();
+  for (; bytes.size() >= slice_bytes; bytes.remove_prefix(slice_bytes)) {
+    absl::Status status =
+        SendFrame(socket, outgoing.Frame(bytes.substr(0, slice_bytes)), /*more=*/true);
+    if (!status.ok()) return status;
+  }
+  return SendFrame(socket, outgoing.Frame(bytes), more);
+}
+
 // As SendFrames(); `extra_frame`: with an empty frame behind the parts.
 absl::Status SendParts(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
-                       Message&& message, bool extra_frame,
+                       Message&& message, size_t slice_bytes, bool extra_frame,
                        const std::shared_ptr<UnsentCount>& unsent) {
   if (routing_id.has_value()) {
     absl::Status status =
@@ -81,7 +97,8 @@ absl::Status SendParts(zmq::socket_t& socket, std::optional<absl::string_view> r
   auto* const outgoing = new Outgoing(std::move(message), unsent);
   absl::Status status;
   for (size_t i = 0; i < parts && status.ok(); ++i) {
-    status = SendFrame(socket, outgoing->Frame(i), /*more=*/i + 1 < parts || extra_frame);
+    status = SendPart(socket, *outgoing, outgoing->message().parts[i], slice_bytes,
+                      /*more=*/i + 1 < parts || extra_frame);
   }
   if (extra_frame && status.ok()) status = SendFrame(socket, zmq::message_t(), /*more=*/false);
   // Copied, not moved: ZeroMQ may still refer to a part.
@@ -92,7 +109,6 @@ absl::Status SendParts(zmq::socket_t& socket, std::optional<absl::string_view> r
 
 // ZMTP's header of a frame, and what CURVE adds.
 size_t WireBytes(size_t frame_bytes, bool encrypted) {
-  constexpr size_t kCurveBytes = 33;
   constexpr size_t kMaxShortFrame = 255;
   const size_t bytes = frame_bytes + (encrypted ? kCurveBytes : 0);
   return bytes + (bytes > kMaxShortFrame ? 9 : 2);
@@ -113,22 +129,38 @@ absl::Cord TakePart(zmq::message_t frame) {
   return absl::MakeCordFromExternal(bytes, [owner = std::move(frame)](absl::string_view) {});
 }
 
+Role PeerOf(const TransportOptions& options) {
+  return options.role == Role::kMaster ? Role::kWorker : Role::kMaster;
+}
+
+size_t MaxBytes(const TransportOptions& options) {
+  return std::max(options.max_message_bytes, kLeastFrameBytes);
+}
+
 // Adds up a message frame by frame, and forgets it as soon as it is over the limits.
 class Collector {
  public:
   Collector(const TransportOptions& options, Incoming& incoming)
-      : options_(options), incoming_(incoming) {}
+      : options_(options),
+        slice_bytes_(SliceBytes(options, PeerOf(options))),
+        incoming_(incoming) {}
 
   void Add(zmq::message_t frame) {
-    ++parts_;
+    const bool goes_on = std::exchange(goes_on_, frame.size() == slice_bytes_);
+    if (!goes_on) ++parts_;
     bytes_ += frame.size();
     incoming_.wire_bytes += WireBytes(frame.size(), options_.encrypt);
     // One part more than allowed: the empty frame behind what looks like a control message.
-    if (parts_ > options_.max_parts + 1 || bytes_ > MaxFrameBytes(options_)) {
+    if (parts_ > options_.max_parts + 1 || bytes_ > MaxBytes(options_)) {
       incoming_.message.parts.clear();
       dropped_ = true;
     }
-    if (!dropped_) incoming_.message.parts.push_back(TakePart(std::move(frame)));
+    if (dropped_) return;
+    if (goes_on) {
+      incoming_.message.parts.back().Append(TakePart(std::move(frame)));
+    } else {
+      incoming_.message.parts.push_back(TakePart(std::move(frame)));
+    }
   }
 
   void Finish() {
@@ -154,18 +186,25 @@ class Collector {
 
  private:
   const TransportOptions& options_;
+  const size_t slice_bytes_;
   Incoming& incoming_;
   size_t parts_ = 0;
   size_t bytes_ = 0;
+  bool goes_on_ = false;  // the part, in the next frame
   bool dropped_ = false;
 };
 
 }  // namespace
 
+size_t SliceBytes(const TransportOptions& options, Role sender) {
+  return options.encrypt && sender == Role::kWorker ? kSliceBytes : SIZE_MAX;
+}
+
 absl::Status SendFrames(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
-                        Message&& message, const std::shared_ptr<UnsentCount>& unsent) {
+                        Message&& message, size_t slice_bytes,
+                        const std::shared_ptr<UnsentCount>& unsent) {
   const bool extra_frame = LooksLikeControl(message);
-  return SendParts(socket, routing_id, std::move(message), extra_frame, unsent);
+  return SendParts(socket, routing_id, std::move(message), slice_bytes, extra_frame, unsent);
 }
 
 absl::Status SendControl(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
@@ -173,11 +212,13 @@ absl::Status SendControl(zmq::socket_t& socket, std::optional<absl::string_view>
                          const std::shared_ptr<UnsentCount>& unsent) {
   Message message;
   message.parts.emplace_back(EncodeControl(kind, text));
-  return SendParts(socket, routing_id, std::move(message), /*extra_frame=*/false, unsent);
+  return SendParts(socket, routing_id, std::move(message), /*slice_bytes=*/SIZE_MAX,
+                   /*extra_frame=*/false, unsent);
 }
 
 size_t MaxFrameBytes(const TransportOptions& options) {
-  return std::max(options.max_message_bytes, kLeastFrameBytes);
+  const size_t bytes = std::min(MaxBytes(options), SliceBytes(options, PeerOf(options)));
+  return bytes + (options.encrypt ? kCurveBytes : 0);
 }
 
 absl::StatusOr<bool> ReceiveFrame(zmq::socket_t& socket, zmq::message_t& frame) {

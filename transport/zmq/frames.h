@@ -22,19 +22,24 @@ namespace taskfarm::zmq_backend {
 // nor dropped. Shared with those messages, which may outlive the transport.
 using UnsentCount = std::atomic<int64_t>;
 
+// The size of frames that what `sender` sends is cut into: a part is so many frames of that size,
+// and one that is smaller (if only because it is empty). SIZE_MAX where each part is one frame.
+size_t SliceBytes(const TransportOptions& options, Role sender);
+
 // Hands `message` to `socket` without copying a part that lies in one piece. `routing_id` is the
 // first frame a ROUTER wants; nullopt for a DEALER. The message is consumed only if OK.
 //   NotFound           the connection is gone.
 //   ResourceExhausted  the socket's own queue to the peer is full.
 absl::Status SendFrames(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
-                        Message&& message, const std::shared_ptr<UnsentCount>& unsent);
+                        Message&& message, size_t slice_bytes,
+                        const std::shared_ptr<UnsentCount>& unsent);
 
 // As SendFrames(), for a control message.
 absl::Status SendControl(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
                          ControlKind kind, absl::string_view text,
                          const std::shared_ptr<UnsentCount>& unsent);
 
-// No frame that a peer with the same limits sends is larger.
+// No frame that comes from a peer with the same limits takes more on its way.
 size_t MaxFrameBytes(const TransportOptions& options);
 
 // Takes the next frame, without waiting. False if there is none; Internal if the socket is broken.

@@ -24,11 +24,11 @@ constexpr int kPingMillis = 1000;
 constexpr int kUnansweredMillis = 5000;
 
 // libzmq takes a peer for dead if no whole frame came for so long after a ping, and so the largest
-// frame has to get through in this time, over a slow link too.
+// message has to get through in this time, over a slow link too: a ping may wait behind it.
 int SilenceMillis(const TransportOptions& options) {
   constexpr size_t kSlowestBytesPerMillis = 8 << 10;
   constexpr size_t kLeastMillis = 3000;
-  const size_t millis = kLeastMillis + MaxFrameBytes(options) / kSlowestBytesPerMillis;
+  const size_t millis = kLeastMillis + options.max_message_bytes / kSlowestBytesPerMillis;
   return static_cast<int>(std::min<size_t>(millis, INT_MAX));
 }
 

@@ -49,8 +49,9 @@ absl::Status WorkerTransport::Send(PeerId to, Message&& message) {
   if (absl::Status status = CheckMessageLimits(message, options_); !status.ok()) return status;
   if (!is_up() || connection_->master != to) return NotUp(to);
   const bool accepted = connection_->window.Accept(message.total_bytes());
-  if (accepted &&
-      !SendFrames(connection_->socket->socket(), std::nullopt, std::move(message), unsent()).ok()) {
+  if (accepted && !SendFrames(connection_->socket->socket(), std::nullopt, std::move(message),
+                              SliceBytes(options_, Role::kWorker), unsent())
+                       .ok()) {
     connection_->state = Connection::State::kLost;
     return NotUp(to);
   }

@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "transport/clock.h"
 #include "transport/zmq/control.h"
+#include "transport/zmq/limits.h"
 #include "transport/zmq/test_end.h"
 
 namespace taskfarm::zmq_backend {
@@ -398,6 +399,27 @@ TEST_P(ZmqTransportTest, ALargePayloadIsNeverCopied) {
   ASSERT_TRUE(flat.has_value());
   ASSERT_EQ(flat->size(), kBytes);
   EXPECT_EQ(flat->find('q'), kBytes - 1);
+}
+
+// Whatever they are cut into on their way.
+TEST_P(ZmqTransportTest, PartsOfAllSizesArriveAsTheyWere) {
+  const auto master = End::Master(Url());
+  Joined worker = Join(*master);
+  constexpr size_t kSizes[] = {
+      kSliceBytes, 0, kSliceBytes - 1, 1, kSliceBytes + 1, 3 * kSliceBytes, 2 * kSliceBytes + 7, 0};
+  Message message;
+  char letter = 'a';
+  for (const size_t size : kSizes) message.parts.emplace_back(std::string(size, letter++));
+  const std::string text = TextOf(message);
+  ASSERT_TRUE(worker.end->transport().Send(PeerId{1}, Message(message)).ok());
+  ASSERT_TRUE(master->Send(worker.id, "in between").ok());
+  ASSERT_TRUE(master->transport().Send(worker.id, std::move(message)).ok());
+  ASSERT_TRUE(TurnUntil({master.get(), worker.end.get()}, [&] {
+    return !master->messages.empty() && worker.end->messages.size() == 2;
+  }));
+  EXPECT_EQ(master->TakeText(), text);
+  EXPECT_EQ(worker.end->TakeText(), "in between");
+  EXPECT_EQ(worker.end->TakeText(), text);
 }
 
 // What was received lives on when the transport is gone, and what was sent is let go of.
