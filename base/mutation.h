@@ -21,6 +21,7 @@ enum class Mutation : uint8_t {
   kLossesUseRetries,  // a loss takes a retry, as a failure does
   kRunCancelled,      // hands out again what was cancelled
   kAdoptAnyAttempt,   // lets a worker keep an attempt that is not the last
+  kKeepLoser,         // lets a straggler run on when its copy was quicker
 
   // The master.
   kAckBeforeDurable,   // acknowledges what is not on the disk yet
@@ -29,12 +30,14 @@ enum class Mutation : uint8_t {
   kIgnoreEpoch,        // believes what is left of a session with another master
   kIgnoreDigest,       // takes the result of a task that has changed since
   kIgnoreFullDisk,     // starts tasks while their results have nowhere to go
+  kForgetTimeout,      // does not tell workers how long a task may take
 
   // The worker.
   kForgetUnacknowledged,  // drops results when the session ends
   kAckCoversAll,          // drops results that were sent after those acknowledged
   kNoHeartbeats,          // says nothing unless it has something to say
   kKeepOldJob,            // keeps what it has of a master that is gone for good
+  kLeaveBeforeDone,       // does not wait for what runs when it is drained
 
   // The journal.
   kIgnoreCrc,  // believes damaged records

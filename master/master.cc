@@ -235,7 +235,10 @@ void Master::OnInbox() {
     }
   }
   if (journal_ != nullptr) journal_->ListSubmitted(contents_.list_is_whole);
-  for (const TaskId task : contents_.cancels) Step(TaskCancelled{task});
+  for (const TaskId task : contents_.cancels) {
+    Step(TaskCancelled{task});
+    if (options_.speculate) CancelCopy(task);
+  }
   if (contents_.drain || contents_.close) {
     Step(JobDrained{contents_.cancel_running || contents_.close});
   }

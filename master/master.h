@@ -94,6 +94,7 @@ class Master {
   // Stragglers.
   void Speculate();
   void Copy(TaskId task);
+  void CancelCopy(TaskId task);
   void EndCopy(const CompleteTask& done, std::optional<TaskId> original);
   static uint64_t KindOf(const TaskStore::Record& record);
 

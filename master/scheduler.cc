@@ -39,7 +39,7 @@ void Scheduler::State::On(const TaskSettled& event, Actions& actions) {
   if (record == nullptr) return;
   if (record->held()) {
     ScheduledWorker& holder = *workers_.Find(record->worker);
-    if (!record->cancelled) {
+    if (!record->cancelled && !Has(Mutation::kKeepLoser)) {
       actions.emplace_back(CancelTask{holder.id, event.task, Attempt{record->attempt}});
     }
     TakeFrom(holder, event.task, *record);

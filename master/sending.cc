@@ -147,6 +147,7 @@ TaskWork Master::WorkOf(TaskId task, Attempt attempt) const {
   TaskWork work = store_.Work(task, attempt);
   if (journal_ != nullptr) work.key = journal_->KeyOf(task);
   work.task = TaskId{Value(task) + first_number_};
+  if (options_.mutation == Mutation::kForgetTimeout) work.timeout = absl::InfiniteDuration();
   return work;
 }
 

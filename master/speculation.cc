@@ -14,10 +14,17 @@ void Speculation::Learn(uint64_t kind, absl::Duration ran) {
 
 bool Speculation::IsStraggler(TaskId task, uint64_t kind, absl::Time now) {
   const auto [watched, is_new] = watched_.try_emplace(task, Watched{now});
-  if (is_new || watched->second.copy != TaskId{0}) return false;
+  if (is_new || watched->second.forgone || watched->second.copy != TaskId{0}) return false;
   const auto pace = paces_.find(kind);
   if (pace == paces_.end() || pace->second.samples < kLeastSamples) return false;
   return now - watched->second.since >= std::max(kLeastAge, pace->second.mean * kFactor);
+}
+
+std::optional<TaskId> Speculation::Forgo(TaskId task) {
+  Watched& watched = watched_[task];
+  watched.forgone = true;
+  if (watched.copy == TaskId{0}) return std::nullopt;
+  return watched.copy;
 }
 
 void Speculation::AddCopy(TaskId task, TaskId copy) {
@@ -32,7 +39,9 @@ std::optional<TaskId> Speculation::End(TaskId task) {
     const TaskId other = original->second;
     originals_.erase(original);
     if (other == TaskId{0}) return std::nullopt;
-    watched_.erase(other);
+    const auto watched = watched_.find(other);
+    watched->second.copy = TaskId{0};
+    if (!watched->second.forgone) watched_.erase(watched);
     return other;
   }
   const auto watched = watched_.find(task);

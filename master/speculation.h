@@ -28,6 +28,9 @@ class Speculation {
   // The task is under way at `now`, at the tail. Whether it is a straggler without a copy.
   bool IsStraggler(TaskId task, uint64_t kind, absl::Time now);
 
+  // The task is no straggler from now on, however long it takes. Returns its copy, if it has one.
+  std::optional<TaskId> Forgo(TaskId task);
+
   // `copy` does the same as `task`.
   void AddCopy(TaskId task, TaskId copy);
   bool IsCopy(TaskId task) const { return originals_.contains(task); }
@@ -45,6 +48,7 @@ class Speculation {
   struct Watched {
     absl::Time since;
     TaskId copy{};  // 0: none
+    bool forgone = false;
   };
 
   absl::flat_hash_map<uint64_t, Pace> paces_;  // by kind

@@ -65,6 +65,23 @@ TEST_F(SpeculationTest, TheFirstToEndNamesTheOther) {
   EXPECT_EQ(speculation_.copies(), 0u);
 }
 
+TEST_F(SpeculationTest, WhatIsForgoneGetsNoCopy) {
+  for (int i = 0; i < 10; ++i) speculation_.Learn(kKind, absl::Seconds(1));
+  EXPECT_EQ(speculation_.Forgo(TaskId{1}), std::nullopt);
+  EXPECT_FALSE(IsStragglerAfter(absl::Seconds(10)));
+  EXPECT_EQ(speculation_.End(TaskId{1}), std::nullopt);
+}
+
+TEST_F(SpeculationTest, WhatIsForgoneGetsNoCopyAfterTheOneItHas) {
+  for (int i = 0; i < 10; ++i) speculation_.Learn(kKind, absl::Seconds(1));
+  ASSERT_TRUE(IsStragglerAfter(absl::Seconds(10)));
+  speculation_.AddCopy(TaskId{1}, TaskId{2});
+  EXPECT_EQ(speculation_.Forgo(TaskId{1}), TaskId{2});
+  EXPECT_EQ(speculation_.End(TaskId{2}), TaskId{1});
+  EXPECT_FALSE(IsStragglerAfter(absl::Seconds(20)));
+  EXPECT_EQ(speculation_.End(TaskId{1}), std::nullopt);
+}
+
 TEST_F(SpeculationTest, MostTasksEndAlone) {
   EXPECT_EQ(speculation_.End(TaskId{1}), std::nullopt);
   speculation_.IsStraggler(TaskId{1}, kKind, now_);

@@ -51,6 +51,13 @@ void Master::Copy(TaskId task) {
   Place();  // the next one is to see what is idle then
 }
 
+// Of a task that the user has cancelled: it may be with its worker for a while yet.
+void Master::CancelCopy(TaskId task) {
+  if (scheduler_.HolderOf(task) == WorkerId{0}) return;
+  const std::optional<TaskId> copy = speculation_.Forgo(task);
+  if (copy.has_value()) Step(TaskCancelled{*copy});
+}
+
 // The first good result is the task's; how a copy fails does not matter.
 void Master::EndCopy(const CompleteTask& done, std::optional<TaskId> original) {
   ++ended_copies_;

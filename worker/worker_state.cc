@@ -60,7 +60,7 @@ void WorkerState::Settle(absl::Time now, Actions& actions) {
 }
 
 void WorkerState::SettleDraining(Actions& actions) {
-  if (!held_.empty()) return;
+  if (!held_.empty() && options_.mutation != Mutation::kLeaveBeforeDone) return;
   if (kept_results() == 0 && !blocked_) {
     LeaveSession("drained", actions);
     Stop(absl::OkStatus(), actions);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 
@@ -29,7 +30,14 @@ SimJobOptions JobOptions(const FarmSimOptions& options) {
   return {.seed = options.seed,
           .tasks = options.tasks,
           .longest_task = options.longest_task,
-          .failures = options.faults == FarmFaults::kAll};
+          .failures = options.faults == FarmFaults::kAll,
+          .stragglers = options.speculate};
+}
+
+Checker::Options CheckerOptionsOf(const FarmSimOptions& options) {
+  return {.crash_limit = options.crash_limit,
+          .speculates = options.speculate,
+          .faultless = options.faults != FarmFaults::kAll};
 }
 
 int64_t AnyRate(SimRandom& random, int64_t most_skew_ppm) {
@@ -45,7 +53,7 @@ FarmSim::FarmSim(const FarmSimOptions& options)
       network_(clock_, NetworkOptions(options.seed)),
       disk_(clock_, DiskOptions(options.seed)),
       job_(JobOptions(options)),
-      checker_(std::make_shared<Checker>(&job_, options.crash_limit)),
+      checker_(std::make_shared<Checker>(&job_, CheckerOptionsOf(options), &clock_)),
       watch_(checker_.get(), &disk_),
       master_(options_, AnyRate(random_, options.most_skew_ppm), &clock_, &network_, &disk_,
               checker_, &watch_,
@@ -60,6 +68,7 @@ FarmSim::FarmSim(const FarmSimOptions& options)
     SimWorker::Settings settings;
     settings.index = i;
     settings.slots = static_cast<uint32_t>(1 + random_.Below(4));
+    settings.leave_with_lost_slots = random_.OneIn(2);
     settings.clock_ppm = AnyRate(random_, options_.most_skew_ppm);
     settings.clock_offset = random_.UpTo(absl::Hours(1));
     if (settings.clock_ppm != kMillion) faults_.Count("clock at another rate");
@@ -67,7 +76,11 @@ FarmSim::FarmSim(const FarmSimOptions& options)
         options_, settings, &clock_, &network_,
         [this](const TaskWork& work, absl::string_view host) {
           SimAttempt attempt = job_.Run(work, host);
-          checker_->Started(Checker::TagOf(work.task), attempt);
+          checker_->Started(SimJob::TagOf(work), attempt);
+          if (work.timeout < absl::InfiniteDuration()) faults_.Count("attempt with a timeout");
+          if (attempt.finished.outcome == Outcome::kTimedOut) faults_.Count("attempt timed out");
+          if (attempt.keeps_slot) faults_.Count("slot kept by a task");
+          if (attempt.finished.is_command) faults_.Count("command run");
           return attempt;
         },
         [this](absl::string_view who, absl::string_view line) { Log(who, line); }));
@@ -91,7 +104,9 @@ void FarmSim::SubmitSome() {
   const uint64_t count = std::min(left, 1 + random_.Below(64));
   std::vector<TaskRequest> batch;
   for (uint64_t i = 0; i < count; ++i) batch.push_back(checker_->Submit());
-  CHECK_OK(master_.inbox().Submit(std::move(batch), checker_));
+  const absl::StatusOr<TaskId> first = master_.inbox().Submit(std::move(batch), checker_);
+  CHECK_OK(first);
+  checker_->Submitted(*first, count);
   if (count == left) master_.inbox().ListIsWhole();
   next_submission_ = checker_->submitted() < job_.tasks()
                          ? clock_.Now() + random_.UpTo(options_.longest_submit_pause)
@@ -218,12 +233,16 @@ FarmSimResult FarmSim::Run() {
   result_.virtual_time = clock_.Now() - start;
   result_.stats = master_.stats();
   result_.totals = master_.totals();
-  CHECK_EQ(result_.stats.completed, job_.tasks());
+  if (!options_.speculate) CHECK_EQ(result_.stats.completed, job_.tasks());
+  faults_.Count("attempt timed out", 0);
   if (options_.faults != FarmFaults::kAll) {  // nothing may be lost without a fault
     CHECK_EQ(result_.totals.workers_lost, 0u);
-    CHECK_EQ(result_.totals.stale_results, 0u);
+    CHECK_LE(result_.totals.stale_results, watch_.copies());
     CHECK_EQ(result_.totals.lost_attempts, 0u);
-    CHECK_EQ(result_.totals.failed_attempts, 0u);
+    // Of those that time out, some are cancelled for a copy before.
+    const uint64_t timed_out = faults_.counts().at("attempt timed out");
+    CHECK_LE(result_.totals.failed_attempts, timed_out);
+    CHECK(options_.speculate || result_.totals.failed_attempts == timed_out);
   }
   CountWhatFollowed();
   result_.counts = faults_.counts();
@@ -242,6 +261,11 @@ void FarmSim::CountWhatFollowed() {
   faults_.Count("task recalled", result_.totals.recalled);
   faults_.Count("task adopted", result_.totals.adopted);
   faults_.Count("task crashed for good", checker_->crashed());
+  faults_.Count("task timed out for good", checker_->timed_out());
+  faults_.Count("second copy sent", watch_.copies());
+  faults_.Count("second copy won", checker_->copies_won());
+  faults_.Count("slower copy cancelled", watch_.losers());
+  faults_.Count("task handed back", watch_.handed_back());
   faults_.Count("task known from the journal", checker_->from_journal());
   faults_.Count("journal refused", master_.refusals());
   constexpr std::pair<DiskFault, const char*> kDiskFaultNames[] = {

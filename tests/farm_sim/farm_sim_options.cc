@@ -41,6 +41,7 @@ FarmSimOptions OptionsForSeed(uint64_t seed) {
   options.max_prefetch = OneOf<uint32_t>(random, {0, 1, 3, 4096});
   options.send_window_messages = OneOf<size_t>(random, {1, 3, 1024, 1024});
   options.most_skew_ppm = OneOf<int64_t>(random, {0, 1000, 100000});
+  options.speculate = random.OneIn(2);
   return options;
 }
 

@@ -13,8 +13,8 @@ namespace taskfarm {
 
 // Which faults a simulated farm meets.
 enum class FarmFaults {
-  kNone,    // and no task fails
-  kDrains,  // workers leave in good order, and no task fails
+  kNone,    // and no task fails, but that some take too long
+  kDrains,  // workers leave in good order, and no task fails otherwise
   kAll,
 };
 
@@ -37,6 +37,7 @@ struct FarmSimOptions {
   uint32_t crash_limit = 5;
   uint32_t max_prefetch = 4096;
   size_t send_window_messages = 1024;
+  bool speculate = false;     // and some attempts are far slower than others
   int64_t most_skew_ppm = 0;  // clocks' rates are within so much of the true one
 
   // Checks invariants of master and workers after every step; linear, so for small farms.

@@ -117,10 +117,21 @@ bool Faults::LoseConnection() {
 bool Faults::Reconnect() {
   for (const auto& worker : *farm_.workers) {
     if (!worker->running() || farm_.network->IsConnected(worker->endpoint())) continue;
+    if (random_.OneIn(2)) KillAllBut(*worker);
     farm_.network->Reconnect(worker->endpoint());
     return farm_.master->running();
   }
   return false;
+}
+
+// So what it had may have been with others meanwhile, and is with nobody when it comes back.
+void Faults::KillAllBut(const SimWorker& last) {
+  for (const auto& worker : *farm_.workers) {
+    if (!worker->running() || worker.get() == &last) continue;
+    worker->Kill(absl::ZeroDuration());
+    worker->StartAt(farm_.clock->Now() + random_.UpTo(absl::Seconds(20)));
+    Count("worker killed with all others");
+  }
 }
 
 bool Faults::PartitionOneWay() {
@@ -166,6 +177,7 @@ bool Faults::DrainWorker() {
   if (worker == nullptr) return false;
   // Who leaves before the welcome leaves without a goodbye, and is lost to the master.
   if (options_.faults == FarmFaults::kDrains && !worker->joined()) return false;
+  if (worker->running_tasks() > 0) Count("worker drained while tasks run");
   worker->Drain();
   return true;
 }

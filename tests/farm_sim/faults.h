@@ -59,6 +59,7 @@ class Faults {
   bool KillWorker();
   bool LoseConnection();
   bool Reconnect();
+  void KillAllBut(const SimWorker& last);
   bool PartitionOneWay();
   bool PartitionBothWays();
   bool Clog();

@@ -93,13 +93,17 @@ void SimExecutor::Advance() {
     Running running = std::move(running_.begin()->second);
     running_.erase(running_.begin());
     killed_ |= running.attempt.kills_worker;
+    if (running.attempt.keeps_slot) {
+      ++given_up_slots_;
+      wake_();
+    }
     if (!running.abandoned) Finish(std::move(running.attempt.finished));
   }
   StartSome();
 }
 
 void SimExecutor::StartSome() {
-  while (running_.size() < slots_ && !queue_.empty()) {
+  while (running_.size() + given_up_slots_ < slots_ && !queue_.empty()) {
     Waiting waiting = std::move(queue_.begin()->second);
     queue_.erase(queue_.begin());
     Running running{function_(waiting.work)};

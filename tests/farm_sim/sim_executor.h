@@ -18,6 +18,7 @@ namespace taskfarm {
 struct SimAttempt {
   absl::Duration length;
   bool kills_worker = false;  // at its end, and with all that is on that worker
+  bool keeps_slot = false;    // for ever: it does not end when its time is over
   FinishedWork finished;      // else: outcome, status and reply
 };
 using SimFunction = std::function<SimAttempt(const TaskWork& work)>;
@@ -36,6 +37,7 @@ class SimExecutor : public Executor {
   void Cancel(TaskId task, Attempt attempt) override;
   void AbandonAll() override;
   absl::Time TakeFinished(std::vector<FinishedWork>& finished) override;
+  uint32_t given_up_slots() const override { return given_up_slots_; }
 
   // When the next running task ends; InfiniteFuture if none runs.
   absl::Time NextFinish() const;
@@ -73,6 +75,7 @@ class SimExecutor : public Executor {
   std::multimap<absl::Time, Running> running_;  // by end
   std::vector<FinishedWork> finished_;
   uint64_t arrivals_ = 0;
+  uint32_t given_up_slots_ = 0;
   bool killed_ = false;
 };
 

@@ -62,6 +62,7 @@ bool SimMaster::Start() {
   options.scheduler.crash_limit = options_.crash_limit;
   options.scheduler.max_prefetch = options_.max_prefetch;
   options.scheduler.mutation = options_.mutation;
+  options.speculate = options_.speculate;
   options.heartbeat_interval = options_.heartbeat;
   options.epoch = random_.Next() | 1;
   options.program_digest = kSimDigest;
@@ -184,6 +185,10 @@ SimMaster::Turn SimMaster::Tick() {
   log_("master", absl::StrCat("ends: ", status.ToString()));
   if (status.ok()) {
     checker_->EndRun(Checker::End::kDone);
+    // Without faults nothing has kept it from saying so. (A full window may.)
+    if (options_.faults != FarmFaults::kAll && options_.send_window_messages >= 1024) {
+      watch_->CheckNothingRunsOn();
+    }
     CHECK_GE(stats_.failed_attempts, checker_->failures_needed());
     job_done_ = true;
   } else {

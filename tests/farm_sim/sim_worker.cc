@@ -38,6 +38,7 @@ void SimWorker::Start() {
   options.program_digest = kSimDigest;
   options.functions = {kSimFunction};
   options.master_patience = options_.master_patience;
+  options.leave_with_lost_slots = settings_.leave_with_lost_slots;
   options.log = [this](absl::string_view line) { log_(name_, line); };
   options.on_welcome = [this](WorkerId) { joined_ = true; };
   options.mutation = options_.mutation;

@@ -27,6 +27,7 @@ class SimWorker {
   struct Settings {
     int index = 0;
     uint32_t slots = 1;
+    bool leave_with_lost_slots = false;
     int64_t clock_ppm = 1000000;
     absl::Duration clock_offset;
   };
@@ -50,6 +51,7 @@ class SimWorker {
 
   // SIGTERM.
   void Drain() { worker_->RequestDrain(); }
+  size_t running_tasks() const { return executor_->running(); }
 
   // Its loop stands still until then; its tasks go on.
   void Pause(absl::Time until) { paused_until_ = until; }
