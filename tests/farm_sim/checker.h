@@ -25,7 +25,7 @@ class Checker : public ReportSink {
   struct Options {
     uint32_t crash_limit = 5;
     bool speculates = false;  // tasks may have second copies
-    bool faultless = false;   // then each attempt that is sent runs once, and ends in time
+    bool faultless = false;   // then nothing runs twice that was good, and all ends in time
   };
   // `job` and `clock`, the true time, outlive it.
   Checker(const SimJob* job, const Options& options, Clock* clock);
