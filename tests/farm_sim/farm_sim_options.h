@@ -43,7 +43,7 @@ struct FarmSimOptions {
   // Checks invariants of master and workers after every step; linear, so for small farms.
   bool check_every_step = true;
   // Virtual time, from the last fault on, after which an unfinished job has failed.
-  absl::Duration limit = absl::Minutes(10);
+  absl::Duration limit = absl::Minutes(15);
 
   Mutation mutation = Mutation::kNone;
   bool verbose = false;  // what the master and the workers log, and the faults, to stderr
