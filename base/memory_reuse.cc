@@ -10,7 +10,7 @@ namespace {
 
 // Larger ones are mapped and unmapped one by one, so that no more than these is ever kept.
 constexpr int kLargestReusedBytes = 32 << 20;
-constexpr int kKeptBytes = 64 << 20;
+constexpr int kKeptBytes = 32 << 20;
 
 }  // namespace
 

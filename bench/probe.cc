@@ -4,10 +4,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <ranges>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -50,10 +52,26 @@ absl::StatusOr<Block> ReturnBlock(const Block& block) {
 }
 TASKFARM_TASK(ReturnBlock);
 
-// Bytes cannot be changed in place as the loop by hand does it: they go back as they came, and the
-// number is changed where it is read.
-absl::StatusOr<absl::Cord> ReturnBytes(const absl::Cord& block) { return block; }
+// Bytes cannot be changed in place as the loop by hand does it: they go back as they came, and what
+// would have changed is summed up here.
+std::atomic<uint64_t> sum_of_returned{0};
+
+uint64_t NumberOf(const absl::Cord& block) {
+  return NumberIn(std::string(block.Subcord(0, sizeof(uint64_t))));
+}
+
+absl::StatusOr<absl::Cord> ReturnBytes(const absl::Cord& block) {
+  sum_of_returned.fetch_add(ResultOf(NumberOf(block)));
+  return block;
+}
 TASKFARM_TASK(ReturnBytes);
+
+absl::StatusOr<Number> SumOfReturned(const Nothing&) {
+  Number sum;
+  sum.set_value(sum_of_returned.load());
+  return sum;
+}
+TASKFARM_TASK(SumOfReturned);
 
 absl::StatusOr<ProcessId> WhereItRuns(const Nothing&) {
   ProcessId process;
@@ -120,9 +138,7 @@ struct BytesBlocks {
     SetNumber(number, block.data());
     return absl::Cord(std::move(block));
   }
-  static uint64_t ResultIn(const absl::Cord& reply) {
-    return ResultOf(NumberIn(std::string(reply.Subcord(0, sizeof(uint64_t)))));
-  }
+  static uint64_t ResultIn(const absl::Cord& reply) { return ResultOf(NumberOf(reply)); }
   static size_t SizeOf(const absl::Cord& block) { return block.size(); }
   static bool HasContent(const absl::Cord& block, uint64_t number) {
     size_t offset = sizeof(uint64_t);
@@ -225,6 +241,18 @@ absl::Status CheckBlock(const absl::StatusOr<typename Blocks::Type>& reply, uint
   return absl::DataLossError("a block came back changed");
 }
 
+// What the one worker has computed of all blocks so far, if replies do not tell.
+template <typename Blocks>
+uint64_t SumAtWorker(Client& farm, Outcome& outcome) {
+  if constexpr (std::is_same_v<Blocks, MessageBlocks>) {
+    return 0;
+  } else {
+    const absl::StatusOr<Number> sum = farm.Submit<SumOfReturned>(Nothing()).Get();
+    outcome.status.Update(sum.status());
+    return sum.ok() ? sum->value() : 0;
+  }
+}
+
 template <typename Blocks>
 absl::StatusOr<nlohmann::json> MeasurePayload(Client& farm) {
   std::vector<typename Blocks::Type> blocks;
@@ -236,9 +264,16 @@ absl::StatusOr<nlohmann::json> MeasurePayload(Client& farm) {
     const absl::Status same = CheckBlock<Blocks>(farm.Submit<Blocks::kReturn>(blocks[i]).Get(), i);
     if (!same.ok()) return same;
   }
-  return Measure(
-      farm, 8, [&](int64_t tasks) { return RunBlocks<Blocks>(farm, tasks, blocks); },
-      ExpectedBlocksChecksum);
+  const auto run = [&](int64_t tasks) {
+    Outcome before;
+    const uint64_t sum_before = SumAtWorker<Blocks>(farm, before);
+    Outcome outcome = RunBlocks<Blocks>(farm, tasks, blocks);
+    const uint64_t sum = SumAtWorker<Blocks>(farm, outcome) - sum_before;
+    outcome.status.Update(before.status);
+    if constexpr (!std::is_same_v<Blocks, MessageBlocks>) outcome.checksum = sum;
+    return outcome;
+  };
+  return Measure(farm, 8, run, ExpectedBlocksChecksum);
 }
 
 // One large block after the other; nothing is kept that the farm does not keep.
