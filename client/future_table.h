@@ -13,8 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/paged_table.h"
 #include "client/callback_thread.h"
-#include "master/paged_table.h"
 #include "master/task_queue.h"
 
 namespace taskfarm {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "master/paged_table.h"
+#include "base/paged_table.h"
 #include "protocol/ids.h"
 
 namespace taskfarm {

@@ -9,7 +9,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/time/time.h"
-#include "master/paged_table.h"
+#include "base/paged_table.h"
 #include "master/task_queue.h"
 #include "protocol/ids.h"
 #include "protocol/task.h"

@@ -129,10 +129,6 @@ absl::Cord TakePart(zmq::message_t frame) {
   return absl::MakeCordFromExternal(bytes, [owner = std::move(frame)](absl::string_view) {});
 }
 
-Role PeerOf(const TransportOptions& options) {
-  return options.role == Role::kMaster ? Role::kWorker : Role::kMaster;
-}
-
 size_t MaxBytes(const TransportOptions& options) {
   return std::max(options.max_message_bytes, kLeastFrameBytes);
 }
@@ -141,9 +137,7 @@ size_t MaxBytes(const TransportOptions& options) {
 class Collector {
  public:
   Collector(const TransportOptions& options, Incoming& incoming)
-      : options_(options),
-        slice_bytes_(SliceBytes(options, PeerOf(options))),
-        incoming_(incoming) {}
+      : options_(options), slice_bytes_(SliceBytes(options)), incoming_(incoming) {}
 
   void Add(zmq::message_t frame) {
     const bool goes_on = std::exchange(goes_on_, frame.size() == slice_bytes_);
@@ -196,8 +190,8 @@ class Collector {
 
 }  // namespace
 
-size_t SliceBytes(const TransportOptions& options, Role sender) {
-  return options.encrypt && sender == Role::kWorker ? kSliceBytes : SIZE_MAX;
+size_t SliceBytes(const TransportOptions& options) {
+  return options.encrypt ? kSliceBytes : SIZE_MAX;
 }
 
 absl::Status SendFrames(zmq::socket_t& socket, std::optional<absl::string_view> routing_id,
@@ -217,7 +211,7 @@ absl::Status SendControl(zmq::socket_t& socket, std::optional<absl::string_view>
 }
 
 size_t MaxFrameBytes(const TransportOptions& options) {
-  const size_t bytes = std::min(MaxBytes(options), SliceBytes(options, PeerOf(options)));
+  const size_t bytes = std::min(MaxBytes(options), SliceBytes(options));
   return bytes + (options.encrypt ? kCurveBytes : 0);
 }
 

@@ -22,9 +22,9 @@ namespace taskfarm::zmq_backend {
 // nor dropped. Shared with those messages, which may outlive the transport.
 using UnsentCount = std::atomic<int64_t>;
 
-// The size of frames that what `sender` sends is cut into: a part is so many frames of that size,
-// and one that is smaller (if only because it is empty). SIZE_MAX where each part is one frame.
-size_t SliceBytes(const TransportOptions& options, Role sender);
+// The size of frames that parts are cut into: a part is so many frames of that size, and one that
+// is smaller (if only because it is empty). SIZE_MAX where each part is one frame.
+size_t SliceBytes(const TransportOptions& options);
 
 // Hands `message` to `socket` without copying a part that lies in one piece. `routing_id` is the
 // first frame a ROUTER wants; nullopt for a DEALER. The message is consumed only if OK.

@@ -21,9 +21,9 @@ inline constexpr size_t kMaxSilentConnections = 1000;
 // What those have sent in all; of more the one that has sent most is closed.
 inline constexpr size_t kMaxSilentBytes = size_t{8} << 20;
 
-// What comes to a master over an encrypted connection comes in frames of no more bytes, as libzmq
-// keeps the whole of a frame before it asks who has sent it. A part that has more goes on in the
-// next frame.
+// What goes over an encrypted connection goes in frames of no more bytes: libzmq keeps the whole of
+// a frame before it asks who has sent it, and copies it twice as it encrypts and decrypts. A part
+// that has more goes on in the next frame.
 inline constexpr size_t kSliceBytes = size_t{64} << 10;
 
 // Descriptors of the process that are left to others than connections.

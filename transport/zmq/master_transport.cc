@@ -63,7 +63,7 @@ absl::Status MasterTransport::Send(PeerId to, Message&& message) {
   if (accepted) {
     const absl::Status status =
         SendFrames(listening_.socket->socket(), RoutingIdFrame(peer->routing_id).bytes(),
-                   std::move(message), SliceBytes(options_, Role::kMaster), unsent());
+                   std::move(message), SliceBytes(options_), unsent());
     if (!status.ok()) {
       GiveUp(*peer, status);
       return NotUp(to);

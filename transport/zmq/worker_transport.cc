@@ -50,7 +50,7 @@ absl::Status WorkerTransport::Send(PeerId to, Message&& message) {
   if (!is_up() || connection_->master != to) return NotUp(to);
   const bool accepted = connection_->window.Accept(message.total_bytes());
   if (accepted && !SendFrames(connection_->socket->socket(), std::nullopt, std::move(message),
-                              SliceBytes(options_, Role::kWorker), unsent())
+                              SliceBytes(options_), unsent())
                        .ok()) {
     connection_->state = Connection::State::kLost;
     return NotUp(to);

@@ -1,4 +1,4 @@
-#include "master/paged_table.h"
+#include "base/paged_table.h"
 
 #include <cstdint>
 #include <map>

@@ -1,5 +1,5 @@
-#ifndef TASKFARM_MASTER_PAGED_TABLE_H_
-#define TASKFARM_MASTER_PAGED_TABLE_H_
+#ifndef TASKFARM_BASE_PAGED_TABLE_H_
+#define TASKFARM_BASE_PAGED_TABLE_H_
 
 #include <array>
 #include <cstddef>
@@ -153,4 +153,4 @@ class PagedTable {
 
 }  // namespace taskfarm
 
-#endif  // TASKFARM_MASTER_PAGED_TABLE_H_
+#endif  // TASKFARM_BASE_PAGED_TABLE_H_
