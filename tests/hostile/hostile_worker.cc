@@ -8,10 +8,12 @@
 //   replay    answers each task rightly, and then once more with another output
 //   forgery   answers tasks with results of those that others were given
 //
-// Prints a line when it has joined, when it has been given a task, and why it was at its end.
+// Prints a line when it has joined, when it has been given a task, when it has forged, and why it
+// was at its end.
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -106,6 +108,8 @@ class HostileWorker {
       end_ = absl::CancelledError(envelope.goodbye().reason());
     }
     for (const protocol::Task& task : envelope.assign().tasks()) Take(task);
+    // It will be given no more, so whatever it was not given is another's.
+    if (envelope.has_heartbeat() && leaves_ && does_ == "forgery") Forge();
   }
 
   void Take(const protocol::Task& task) {
@@ -118,9 +122,25 @@ class HostileWorker {
       absl::ConsumePrefix(&output, "echo ");
       Answer(task.id(), task.attempt(), absl::StrCat(output, "\n"));
       Answer(task.id(), task.attempt(), "replayed\n");
-    } else if (does_ == "forgery" && !given_.contains(task.id() - 1)) {
-      Answer(task.id() - 1, 1, "forged\n");
+    } else if (does_ == "forgery" && !std::exchange(leaves_, true)) {
+      protocol::Envelope envelope;
+      envelope.mutable_drain();
+      Send(envelope);
+      envelope.mutable_heartbeat()->set_sent_ns(1);
+      Send(envelope);
     }
+  }
+
+  // As many results as it owes, of the newest tasks that others were given.
+  void Forge() {
+    if (std::exchange(has_forged_, true)) return;
+    size_t owed = given_.size();
+    for (uint64_t id = *std::max_element(given_.begin(), given_.end()); id > 0 && owed > 0; --id) {
+      if (given_.contains(id)) continue;
+      Answer(id, 1, "forged\n");
+      --owed;
+    }
+    Print("has forged");
   }
 
   void Act() {
@@ -161,6 +181,8 @@ class HostileWorker {
   uint64_t flooded_ = 0;
   absl::flat_hash_set<uint64_t> given_;
   bool joined_ = false;
+  bool leaves_ = false;
+  bool has_forged_ = false;
   bool is_blocked_ = false;
   absl::Status end_;
 };

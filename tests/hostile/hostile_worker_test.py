@@ -50,7 +50,7 @@ class HostileWorkerTest(hostile.HostileTest):
 
   def test_sends_results_of_others_tasks(self):
     eve = self.eve('forgery')
-    eve.wait_for(b'was given task', where='stdout')
+    eve.wait_for(b'has forged', where='stdout')
     eve.kill()
     self.assert_nothing_happened()
 
