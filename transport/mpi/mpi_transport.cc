@@ -121,7 +121,8 @@ MpiTransport::MpiTransport(const World& world, const TransportOptions& options,
       clock_(clock),
       peers_(static_cast<size_t>(is_master() ? world.size : 1), Peer(Link(role(), window_))),
       outbox_(world.size),
-      inbox_(world.size, limits_.max_frame_bytes()) {
+      inbox_(world.size, limits_.max_frame_bytes()),
+      wait_policy_(is_master() ? WaitPolicy::kMaxSleepOfMaster : WaitPolicy::kMaxSleep) {
   if (!is_master()) Send(kMasterRank, FrameKind::kHello);
 }
 

@@ -15,7 +15,9 @@ namespace taskfarm::mpi {
 // that is long already. Where the last waits were long this one will be too, most likely: then
 // nobody who computes is to be disturbed, and the steps are in proportion to those. But waits so
 // long that nothing was going on say nothing of the next one. The longest step sets both what an
-// idle process costs and how late it notices the first message: 2 ms is 1 % of a core.
+// idle process costs and how late it notices the first message: 2 ms is 1 % of a core. A master may
+// take longer steps: it is woken for new tasks, and after a long wait for results it is no matter
+// when exactly they are noticed.
 class WaitPolicy {
  public:
   enum class Kind { kLookAgain, kYield, kSleep };
@@ -28,6 +30,7 @@ class WaitPolicy {
   static constexpr absl::Duration kYieldFor = absl::Microseconds(100);
   static constexpr absl::Duration kMinSleep = absl::Microseconds(20);
   static constexpr absl::Duration kMaxSleep = absl::Milliseconds(2);
+  static constexpr absl::Duration kMaxSleepOfMaster = absl::Milliseconds(8);
   // One look after a sleep is often not enough for MPI to see what came.
   static constexpr int kLooksAfterSleep = 3;
   // While MPI has bytes of ours in its hands it may need us for each piece of them: it is kept
@@ -38,6 +41,8 @@ class WaitPolicy {
   static constexpr absl::Duration kLongWait = absl::Microseconds(400);
   static constexpr absl::Duration kIdle = absl::Milliseconds(20);
 
+  explicit WaitPolicy(absl::Duration max_sleep = kMaxSleep) : max_sleep_(max_sleep) {}
+
   // Something came or went.
   void OnActivity() { active_ = true; }
 
@@ -46,6 +51,7 @@ class WaitPolicy {
   Step Next(absl::Time now, size_t bytes_under_way);
 
  private:
+  const absl::Duration max_sleep_;
   bool active_ = true;  // since the last call of Next()
   absl::Time idle_since_;
   absl::Duration idle_;     // at the last call

@@ -1,5 +1,6 @@
 #include "transport/mpi/wait_policy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -45,6 +46,22 @@ TEST_F(WaitPolicyTest, LooksThenYieldsThenSleepsEverLonger) {
     last = step.sleep;
   }
   EXPECT_EQ(last, WaitPolicy::kMaxSleep);
+}
+
+TEST_F(WaitPolicyTest, AMasterSleepsLongerAfterLongWaitsOnly) {
+  WaitPolicy master(WaitPolicy::kMaxSleepOfMaster);
+  absl::Duration last;
+  for (int i = 0; i < 1000; ++i) {
+    const WaitPolicy::Step step = master.Next(now_, 0);
+    if (step.kind != Kind::kSleep) {
+      now_ += absl::Microseconds(1);
+      continue;
+    }
+    EXPECT_LE(step.sleep, std::max((now_ - absl::UnixEpoch()) / 4, WaitPolicy::kMinSleep));
+    last = step.sleep;
+    now_ += step.sleep;
+  }
+  EXPECT_EQ(last, WaitPolicy::kMaxSleepOfMaster);
 }
 
 TEST_F(WaitPolicyTest, SleepsStayInProportionToTheWait) {
