@@ -3,7 +3,7 @@
 from tests.end_to_end import processes
 from tests.faults import faults
 
-TASKS = faults.size(3000, 100000)
+TASKS = faults.size(20000, 100000)
 COMMANDS = faults.size(1000, 100000)
 KILLS = faults.size(8, 100)
 WORKERS = 3
