@@ -81,7 +81,7 @@ class SlotPool::Impl {
   Slot& TakeSlot(Member& self);
   void Start(Slot& slot, absl::Time now);
   bool HandOver(Slot& slot, FinishedWork& finished);
-  void Learn(const FinishedWork& finished);
+  void Learn(const Slot& slot, const FinishedWork& finished);
   void EndShortTasks();
 
   void RunTimer();
@@ -117,9 +117,9 @@ class SlotPool::Impl {
   Member* leader_ = nullptr;    // runs it
   Member* watcher_ = nullptr;   // looks whether the leader is stuck
   bool leader_in_task_ = false;
-  uint64_t leaders_tasks_ = 0;                      // that it has started
-  bool tasks_are_short_ = false;                    // then the leader runs them too
-  absl::Duration longest_ = absl::Milliseconds(1);  // of the last tasks; of older ones a part
+  uint64_t leaders_tasks_ = 0;    // that it has started
+  bool tasks_are_short_ = false;  // then the leader runs them too
+  int short_tasks_ = 0;           // about how many came in a row
 };
 
 }  // namespace taskfarm

@@ -18,8 +18,12 @@ constexpr absl::Duration kTurnOfTasks = absl::Microseconds(200);
 
 // How often somebody looks whether the leader has got stuck in a task, and how many looks without a
 // new task are enough.
-constexpr auto kWatch = std::chrono::milliseconds(2);
-constexpr int kLooksAtNothing = 50;
+constexpr auto kWatch = std::chrono::milliseconds(10);
+constexpr int kLooksAtNothing = 20;
+
+// Short tasks in a row that the leader takes the next one after; a long one counts as so many less.
+constexpr int kManyShort = 16;
+constexpr int kOneLong = 4;
 
 // Lets go of the payloads, which must not happen under a lock.
 void Empty(WorkQueue::Batch& spent) {
@@ -213,7 +217,7 @@ bool SlotPool::Impl::HandOver(Slot& slot, FinishedWork& finished) {
   queue_.AddSpare(std::move(slot.spent));
   slot.spent = std::exchange(slot.running, {});
   slot.deadline = absl::InfiniteFuture();
-  Learn(finished);
+  Learn(slot, finished);
   if (slot.abandoned) return false;
   if (slot.cancel_requested) {
     EndAs(Outcome::kCancelled, absl::CancelledError("cancelled"), finished);
@@ -225,18 +229,23 @@ bool SlotPool::Impl::HandOver(Slot& slot, FinishedWork& finished) {
   return !std::exchange(told_, true);
 }
 
-// One long task in many is enough to keep all from the leader for a while.
-void SlotPool::Impl::Learn(const FinishedWork& finished) {
-  longest_ = std::max(finished.ended - finished.started, longest_ * 3 / 4);
-  if (longest_ >= kShort) {
-    if (tasks_are_short_) EndShortTasks();
+// A task now and then that only seems long, since its thread had no core for a while, changes
+// nothing.
+void SlotPool::Impl::Learn(const Slot& slot, const FinishedWork& finished) {
+  if (!RunsOnThread(slot.spent.front().work, surroundings_.isolation)) {
+    short_tasks_ = 0;
+  } else if (finished.ended - finished.started < kShort) {
+    short_tasks_ = std::min(short_tasks_ + 1, kManyShort);
   } else {
-    tasks_are_short_ = turn_ != nullptr;
+    short_tasks_ = std::max(short_tasks_ - kOneLong, 0);
   }
+  if (short_tasks_ == 0 && tasks_are_short_) EndShortTasks();
+  if (short_tasks_ == kManyShort) tasks_are_short_ = turn_ != nullptr;
 }
 
 void SlotPool::Impl::EndShortTasks() {
   tasks_are_short_ = false;
+  short_tasks_ = 0;
   WakeMembers();
 }
 
