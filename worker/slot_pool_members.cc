@@ -103,6 +103,7 @@ bool SlotPool::Impl::RunAsLeader(Member& self, Lock& lock, bool& ran) {
     if (leads) leader_in_task_ = false;
     const bool wake = HandOver(slot, finished);
     free_slots_.push_back(&slot);
+    if (!LeaderRunsNext()) WakeMembers();
     if (!leads) {
       lock.unlock();
       if (wake) wake_();
