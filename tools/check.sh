@@ -14,7 +14,7 @@ step; the output of a step that fails comes before its line.
   --fix    let clang-format rewrite the files instead of reporting them
   --all    clang-tidy on every C++ file (minutes)
   --long   also the tests that take long (tagged so): ten minutes of fuzzing for each target of
-           tests/fuzz, and an hour or more for the others
+           tests/fuzz, one on each core, and an hour or so for the others
   --help   print this
 END
 }
@@ -110,12 +110,14 @@ check_lint() {
     xargs -0 -P "$(nproc)" -I FILE clang-tidy-14 --quiet FILE -- "${flags[@]}" 2>/dev/null
 }
 
-# Tests tagged "long" are tagged "manual" too, so that //... leaves them out.
-check_long_tests() {
-  local tests
-  mapfile -t tests < <(bazel query --noshow_progress 'attr(tags, "\blong\b", tests(//...))')
+# test_long PATTERNS FLAGS...: tests tagged "long" are tagged "manual" too, so that //... leaves them
+# out.
+test_long() {
+  local patterns=$1 tests
+  shift
+  mapfile -t tests < <(bazel query --noshow_progress "attr(tags, '\\blong\\b', tests($patterns))")
   ((${#tests[@]})) || return
-  bazel test --noshow_progress --local_test_jobs=1 "${tests[@]}"
+  bazel test --noshow_progress "$@" "${tests[@]}"
 }
 
 report_step "installed" ./setup.sh --check
@@ -125,7 +127,10 @@ report_step "tidy rules" python3 tests/tidy/tidy.py .
 report_step "build" bazel build --noshow_progress //...
 report_step "clang-tidy" check_lint
 report_step "tests" bazel test --noshow_progress //...
-"$long" && report_step "long tests" check_long_tests
+if "$long"; then
+  report_step "fuzzing" test_long //tests/fuzz/...  # a thread each
+  report_step "long tests" test_long '//... - //tests/fuzz/...' --local_test_jobs=1
+fi
 
 if ((failed_steps)); then
   echo "check: $failed_steps of the steps above failed"
