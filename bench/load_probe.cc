@@ -26,11 +26,10 @@
 #include "absl/time/time.h"
 #include "bench/busy_work.h"
 #include "bench/load_probe.pb.h"
+#include "bench/probe_main.h"
 #include "bench/report.h"
 #include "taskfarm.h"
 
-ABSL_FLAG(std::string, mode, "granularity",
-          "what to measure: granularity, uneven, isolated or idle");
 ABSL_FLAG(int64_t, tasks, 10000, "of granularity and isolated: how many tasks");
 ABSL_FLAG(int64_t, length_ns, 100000, "of granularity: how long each computes");
 ABSL_FLAG(std::vector<std::string>, lengths_ns, {}, "of uneven: how long each task computes");
@@ -224,33 +223,7 @@ absl::StatusOr<nlohmann::json> MeasureIdle(Client& farm) {
   return report;
 }
 
-using Measurement = absl::StatusOr<nlohmann::json> (*)(Client&);
-
-const std::map<std::string, Measurement>& Modes() {
-  static const auto& modes = *new std::map<std::string, Measurement>{
-      {"granularity", MeasureGranularity},
-      {"uneven", MeasureUneven},
-      {"isolated", MeasureIsolated},
-      {"idle", MeasureIdle},
-  };
-  return modes;
-}
-
-absl::Status Run(Client& farm) {
-  const absl::StatusOr<nlohmann::json> report = Modes().at(absl::GetFlag(FLAGS_mode))(farm);
-  if (!report.ok()) return report.status();
-  Print(*report);
-  return absl::OkStatus();
-}
-
-absl::Status CheckFlags(const std::vector<std::string>& positional) {
-  if (!positional.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("unexpected argument '", positional[0], "'"));
-  }
-  if (!Modes().contains(absl::GetFlag(FLAGS_mode))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there is no --mode '", absl::GetFlag(FLAGS_mode), "'"));
-  }
+absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_tasks) < 1 || absl::GetFlag(FLAGS_length_ns) < 0 ||
       absl::GetFlag(FLAGS_job_tasks) < 1 || absl::GetFlag(FLAGS_rounds) < 1) {
     return absl::InvalidArgumentError("--tasks, --length_ns, --job_tasks or --rounds is too small");
@@ -262,7 +235,11 @@ absl::Status CheckFlags(const std::vector<std::string>& positional) {
 }  // namespace taskfarm::bench
 
 int main(int argc, char** argv) {
-  return taskfarm::Main(argc, argv, taskfarm::bench::Run,
-                        {.usage = "load_probe: measures a farm whose tasks compute; for //bench",
-                         .check_flags = taskfarm::bench::CheckFlags});
+  using namespace taskfarm::bench;
+  return ProbeMain(argc, argv, "load_probe: measures a farm whose tasks compute",
+                   {{"granularity", MeasureGranularity},
+                    {"uneven", MeasureUneven},
+                    {"isolated", MeasureIsolated},
+                    {"idle", MeasureIdle}},
+                   CheckFlags);
 }

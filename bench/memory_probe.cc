@@ -21,10 +21,10 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "bench/load_probe.pb.h"
+#include "bench/probe_main.h"
 #include "bench/report.h"
 #include "taskfarm.h"
 
-ABSL_FLAG(std::string, mode, "queued", "what to measure: queued or flow");
 ABSL_FLAG(int64_t, tasks, 1'000'000, "how many tasks");
 
 namespace taskfarm::bench {
@@ -86,6 +86,9 @@ void AwaitSubmitted(const Client& farm, int64_t tasks) {
 
 absl::StatusOr<nlohmann::json> MeasureQueued(Client& farm) {
   const int64_t tasks = absl::GetFlag(FLAGS_tasks);
+  if (tasks > 16'000'000) {
+    return absl::InvalidArgumentError("--tasks must be at most 16000000: then a queue is full");
+  }
   const auto nothing = [](int64_t) {};
   if (const auto warm = RunNumbers(farm, 10000, {}, nothing); !warm.ok()) return warm.status();
   const auto already = static_cast<int64_t>(farm.Status().submitted);
@@ -138,28 +141,9 @@ absl::StatusOr<nlohmann::json> MeasureFlow(Client& farm) {
   return report;
 }
 
-absl::Status Run(Client& farm) {
-  const absl::StatusOr<nlohmann::json> report =
-      absl::GetFlag(FLAGS_mode) == "flow" ? MeasureFlow(farm) : MeasureQueued(farm);
-  if (!report.ok()) return report.status();
-  Print(*report);
-  return absl::OkStatus();
-}
-
-absl::Status CheckFlags(const std::vector<std::string>& positional) {
-  if (!positional.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("unexpected argument '", positional[0], "'"));
-  }
-  const std::string mode = absl::GetFlag(FLAGS_mode);
-  if (mode != "queued" && mode != "flow") {
-    return absl::InvalidArgumentError(absl::StrCat("--mode is queued or flow, not '", mode, "'"));
-  }
+absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_tasks) < 100) {
     return absl::InvalidArgumentError("--tasks must be at least 100");
-  }
-  if (mode == "queued" && absl::GetFlag(FLAGS_tasks) > 16'000'000) {
-    return absl::InvalidArgumentError(
-        "--tasks of queued must be at most 16000000: then a queue is full");
   }
   return absl::OkStatus();
 }
@@ -168,7 +152,7 @@ absl::Status CheckFlags(const std::vector<std::string>& positional) {
 }  // namespace taskfarm::bench
 
 int main(int argc, char** argv) {
-  return taskfarm::Main(argc, argv, taskfarm::bench::Run,
-                        {.usage = "memory_probe: measures the memory of queued tasks; for //bench",
-                         .check_flags = taskfarm::bench::CheckFlags});
+  using namespace taskfarm::bench;
+  return ProbeMain(argc, argv, "memory_probe: measures the memory of queued tasks",
+                   {{"queued", MeasureQueued}, {"flow", MeasureFlow}}, CheckFlags);
 }

@@ -20,12 +20,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "bench/probe.pb.h"
+#include "bench/probe_main.h"
 #include "bench/report.h"
 #include "bench/results.h"
 #include "taskfarm.h"
 
-ABSL_FLAG(std::string, mode, "throughput",
-          "what to measure: throughput, latency, payload or memory");
 ABSL_FLAG(double, seconds, 1.0, "how long about the timed part is to take");
 ABSL_FLAG(int64_t, tasks, 0, "how many tasks that is, if not as many as --seconds takes");
 ABSL_FLAG(int64_t, bytes, 1 << 20,
@@ -300,36 +299,17 @@ absl::StatusOr<nlohmann::json> MeasureMemory(Client& farm) {
       ExpectedChecksum);
 }
 
-template <typename Blocks>
-absl::StatusOr<nlohmann::json> MeasureBlocks(Client& farm) {
-  return absl::GetFlag(FLAGS_mode) == "memory" ? MeasureMemory<Blocks>(farm)
-                                               : MeasurePayload<Blocks>(farm);
+absl::StatusOr<nlohmann::json> MeasurePayloadMode(Client& farm) {
+  return absl::GetFlag(FLAGS_messages) ? MeasurePayload<MessageBlocks>(farm)
+                                       : MeasurePayload<BytesBlocks>(farm);
 }
 
-absl::StatusOr<nlohmann::json> MeasureMode(Client& farm) {
-  const std::string mode = absl::GetFlag(FLAGS_mode);
-  if (mode == "throughput") return MeasureThroughput(farm);
-  if (mode == "latency") return MeasureLatency(farm);
-  return absl::GetFlag(FLAGS_messages) ? MeasureBlocks<MessageBlocks>(farm)
-                                       : MeasureBlocks<BytesBlocks>(farm);
+absl::StatusOr<nlohmann::json> MeasureMemoryMode(Client& farm) {
+  return absl::GetFlag(FLAGS_messages) ? MeasureMemory<MessageBlocks>(farm)
+                                       : MeasureMemory<BytesBlocks>(farm);
 }
 
-absl::Status Run(Client& farm) {
-  const absl::StatusOr<nlohmann::json> report = MeasureMode(farm);
-  if (!report.ok()) return report.status();
-  Print(*report);
-  return absl::OkStatus();
-}
-
-absl::Status CheckFlags(const std::vector<std::string>& positional) {
-  if (!positional.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("unexpected argument '", positional[0], "'"));
-  }
-  const std::string mode = absl::GetFlag(FLAGS_mode);
-  if (mode != "throughput" && mode != "latency" && mode != "payload" && mode != "memory") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--mode is throughput, latency, payload or memory, not '", mode, "'"));
-  }
+absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_tasks) < 0 || absl::GetFlag(FLAGS_bytes) < 8 ||
       absl::GetFlag(FLAGS_window) < 1) {
     return absl::InvalidArgumentError("--tasks, --bytes or --window is too small");
@@ -341,7 +321,11 @@ absl::Status CheckFlags(const std::vector<std::string>& positional) {
 }  // namespace taskfarm::bench
 
 int main(int argc, char** argv) {
-  return taskfarm::Main(argc, argv, taskfarm::bench::Run,
-                        {.usage = "probe: measures the farm it runs on; for //bench",
-                         .check_flags = taskfarm::bench::CheckFlags});
+  using namespace taskfarm::bench;
+  return ProbeMain(argc, argv, "probe: measures the farm it runs on",
+                   {{"throughput", MeasureThroughput},
+                    {"latency", MeasureLatency},
+                    {"payload", MeasurePayloadMode},
+                    {"memory", MeasureMemoryMode}},
+                   CheckFlags);
 }

@@ -18,7 +18,18 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-using MasterTest = MasterTestBase;
+class MasterTest : public MasterTestBase {
+ protected:
+  // A worker that has handed in the result of the only task.
+  std::unique_ptr<ScriptedWorker> JoinAndDeliver() {
+    auto worker = Join();
+    Submit(1);
+    EXPECT_THAT(HearAll(*worker), ElementsAre("assign 1#1"));
+    worker->SayResult(1, {1});
+    Tick();
+    return worker;
+  }
+};
 
 TEST_F(MasterTest, OneBatchOutOneBatchBack) {
   auto worker = Join();
@@ -39,22 +50,14 @@ TEST_F(MasterTest, OneBatchOutOneBatchBack) {
 }
 
 TEST_F(MasterTest, AnAcknowledgementGoesWithTheNextTasks) {
-  auto worker = Join();
-  Submit(1);
-  EXPECT_THAT(HearAll(*worker), ElementsAre("assign 1#1"));
-  worker->SayResult(1, {1});
-  Tick();
+  auto worker = JoinAndDeliver();
   EXPECT_THAT(HearAll(*worker), IsEmpty());
   Submit(1);
   EXPECT_THAT(HearAll(*worker), ElementsAre("ack 1", "assign 2#1"));
 }
 
 TEST_F(MasterTest, AnAcknowledgementWaitsAMomentOnly) {
-  auto worker = Join();
-  Submit(1);
-  HearAll(*worker);
-  worker->SayResult(1, {1});
-  Tick();
+  auto worker = JoinAndDeliver();
   EXPECT_THAT(HearAll(*worker), IsEmpty());
   ASSERT_LE(master_->NextDeadline(), clock_.Now() + absl::Milliseconds(10));
   clock_.Set(master_->NextDeadline());
@@ -64,11 +67,7 @@ TEST_F(MasterTest, AnAcknowledgementWaitsAMomentOnly) {
 }
 
 TEST_F(MasterTest, WhoLeavesIsAcknowledgedAtOnce) {
-  auto worker = Join();
-  Submit(1);
-  HearAll(*worker);
-  worker->SayResult(1, {1});
-  Tick();
+  auto worker = JoinAndDeliver();
   Envelope drain;
   drain.mutable_drain();
   worker->Say(drain);

@@ -15,7 +15,18 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-using WorkerEndingTest = WorkerTestBase;
+class WorkerEndingTest : public WorkerTestBase {
+ protected:
+  // What runs has ended: its result goes to the master, and the worker when the master has it.
+  void LeavesWithTheResult() {
+    Tick();
+    EXPECT_THAT(master_->Hear(), ElementsAre("drain", "result #1: 1.1 ok 'a'"));
+    master_->Acknowledge(1);
+    EXPECT_FALSE(Tick());
+    EXPECT_TRUE(worker_->status().ok()) << worker_->status();
+    EXPECT_THAT(master_->Hear(), ElementsAre("goodbye: drained"));
+  }
+};
 
 TEST_F(WorkerEndingTest, EndsWithTheJob) {
   Join();
@@ -159,12 +170,7 @@ TEST_F(WorkerEndingTest, GoesOnWithTheSlotsThatAreLeft) {
   Tick();
   executor_.Finish(1);
   executor_.GiveUpSlots(1);
-  Tick();
-  EXPECT_THAT(master_->Hear(), ElementsAre("drain", "result #1: 1.1 ok 'a'"));
-  master_->Acknowledge(1);
-  EXPECT_FALSE(Tick());
-  EXPECT_TRUE(worker_->status().ok()) << worker_->status();
-  EXPECT_THAT(master_->Hear(), ElementsAre("goodbye: drained"));
+  LeavesWithTheResult();
 }
 
 TEST_F(WorkerEndingTest, WithoutSlotsItComesBackToDeliverItsResults) {
@@ -181,12 +187,7 @@ TEST_F(WorkerEndingTest, WithoutSlotsItComesBackToDeliverItsResults) {
       << "a Hello without slots would be refused";
   master_->SayWelcome(4);
   executor_.Finish(1);
-  Tick();
-  EXPECT_THAT(master_->Hear(), ElementsAre("drain", "result #1: 1.1 ok 'a'"));
-  master_->Acknowledge(1);
-  EXPECT_FALSE(Tick());
-  EXPECT_TRUE(worker_->status().ok()) << worker_->status();
-  EXPECT_THAT(master_->Hear(), ElementsAre("goodbye: drained"));
+  LeavesWithTheResult();
 }
 
 TEST_F(WorkerEndingTest, GivesUpWhenThereIsNoMaster) {
