@@ -105,6 +105,14 @@ void FutureTable::Release(uint64_t number) {
 }
 
 const TaskReport* FutureTable::WaitFor(uint64_t number, absl::Duration timeout) const {
+  const auto ended = [this, number] {
+    absl::MutexLock lock(&mutex_);
+    return entries_.At(number).ended;
+  };
+  if (timeout == absl::InfiniteDuration() && !ended()) {
+    const std::shared_ptr<TaskQueue> queue = queue_.lock();
+    if (queue != nullptr) queue->TurnLoopUntil(ended);
+  }
   absl::MutexLock lock(&mutex_);
   const Entry& entry = entries_.At(number);
   mutex_.AwaitWithTimeout(absl::Condition(&entry.ended), timeout);

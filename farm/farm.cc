@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "base/loop_lead.h"
 #include "journal/posix_disk.h"
 #include "master/master.h"
 #include "transport/clock.h"
@@ -186,8 +187,11 @@ void Farm::RunMaster() {
   for (WorkerRunner& runner : runners) {
     workers.emplace_back([this, &runner] { RunInprocWorker(runner); });
   }
-  while (master.Tick(absl::InfiniteDuration())) {
-  }
+  const auto lead = std::make_shared<LoopLead>(
+      [&master](absl::Duration max_wait) { return master.Tick(max_wait); },
+      [transport = opened_.transport.get()] { transport->Wake(); });
+  inbox_->SetLead(lead);
+  lead->Run();
   loop_status_ = master.status();
   inbox_->ClearWake();
   if (loop_status_.ok()) SayWhatIsLeftOver();

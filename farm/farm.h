@@ -53,7 +53,8 @@ struct FarmOptions {
 // TaskInbox or a worker to wait for.
 //
 // The loop has a thread of its own, which opens, uses and closes the transport, so that main stays
-// with the user. Threads: RequestDrain() from any; the others from the one that called Open().
+// with the user; a user's thread that waits for a task may turn the loop meanwhile (LoopLead).
+// Threads: RequestDrain() from any; the others from the one that called Open().
 class Farm {
  public:
   // Opens the transport and the journal and starts the loop. InvalidArgument, NotFound,

@@ -55,7 +55,8 @@ struct MasterOptions {
 // in the simulation; the only place on the master that reads the clock, decodes messages and
 // carries out what the Scheduler decides. docs/life_of_a_task.md walks through it.
 //
-// Threads: all calls from the transport's thread; users' threads talk to the TaskInbox.
+// Threads: calls from one thread at a time, as for a transport; users' threads talk to the
+// TaskInbox.
 class Master {
  public:
   // `transport`, `inbox` and `clock` outlive the master. The inbox's wake function must call

@@ -57,8 +57,8 @@ void Master::FlushDue() {
   // in the next turn.
   const uint64_t tasks = reports_.tasks();
   const uint64_t bytes = reports_.payload_bytes();
+  if (tasks > 0) inbox_->Completed(tasks, bytes);  // before anybody knows, who then asks for more
   reports_.Deliver();
-  if (tasks > 0) inbox_->Completed(tasks, bytes);
   std::vector<PeerId> due;
   due.swap(due_);
   for (const PeerId peer : due) {

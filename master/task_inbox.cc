@@ -145,9 +145,29 @@ void TaskInbox::SetWake(std::function<void()> wake) {
   wake_ = std::move(wake);
 }
 
+void TaskInbox::SetLead(std::shared_ptr<LoopLead> lead) {
+  absl::MutexLock lock(&mutex_);
+  wake_ = [lead] { lead->Wake(); };
+  lead_ = std::move(lead);
+}
+
 void TaskInbox::ClearWake() {
   absl::MutexLock lock(&mutex_);
   wake_ = nullptr;
+  lead_ = nullptr;
+}
+
+void TaskInbox::TurnLoopUntil(absl::FunctionRef<bool()> done) {
+  std::shared_ptr<LoopLead> lead;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (tasks_ != 1) return;
+    lead = lead_;
+  }
+  if (lead == nullptr) return;
+  lead->TurnUntil(done);
+  absl::MutexLock lock(&mutex_);
+  if (loop_thread_ == std::this_thread::get_id()) loop_thread_ = {};
 }
 
 void TaskInbox::WakeLoop() {

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/loop_lead.h"
 #include "master/task_queue.h"
 #include "protocol/ids.h"
 
@@ -61,6 +63,9 @@ class TaskInbox : public TaskQueue {
   absl::Status WaitForWorkers(int count, absl::Duration timeout) override;
   FarmStatus Status() const override;
 
+  // Gains something only for who waits for the only task there is.
+  void TurnLoopUntil(absl::FunctionRef<bool()> done) override;
+
   // Whether the job was cut short by Drain().
   bool drained() const;
 
@@ -76,9 +81,15 @@ class TaskInbox : public TaskQueue {
   // What wakes the loop when there is something to take. Call before the first Submit(); `wake`
   // must be callable from any thread until ClearWake().
   void SetWake(std::function<void()> wake);
+
+  // Who turns the loop, and is woken from now on.
+  void SetLead(std::shared_ptr<LoopLead> lead);
+
+  // There is no loop any more.
   void ClearWake();
 
-  // Moves everything asked for into `contents`. Calls from here on count as the loop's thread.
+  // Moves everything asked for into `contents`. The calling thread counts as the loop's until
+  // another one calls this, or its TurnLoopUntil() returns.
   void Take(InboxContents& contents);
 
   // The next number, for a task of the loop's own; none while submitted tasks wait to be taken.
@@ -101,7 +112,8 @@ class TaskInbox : public TaskQueue {
   const TaskInboxOptions options_;
   mutable absl::Mutex mutex_;
   std::function<void()> wake_ ABSL_GUARDED_BY(mutex_);
-  bool pending_ ABSL_GUARDED_BY(mutex_) = false;  // contents_ is not empty
+  std::shared_ptr<LoopLead> lead_ ABSL_GUARDED_BY(mutex_);  // null: the loop has one thread only
+  bool pending_ ABSL_GUARDED_BY(mutex_) = false;            // contents_ is not empty
   InboxContents contents_ ABSL_GUARDED_BY(mutex_);
   std::thread::id loop_thread_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;

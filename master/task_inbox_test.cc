@@ -1,12 +1,15 @@
 #include "master/task_inbox.h"
 
 #include <atomic>
+#include <climits>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "base/loop_lead.h"
 #include "gtest/gtest.h"
 
 namespace taskfarm {
@@ -74,6 +77,67 @@ TEST(TaskInboxTest, RefusesWhatCanNeverRunAndSubmitsNothingOfIt) {
   inbox.Take(contents);
   EXPECT_TRUE(contents.submissions.empty());
   EXPECT_EQ(inbox.Status().submitted, 0u);
+}
+
+// Its loop ends a task a turn.
+class TurnedInboxTest : public testing::Test {
+ protected:
+  ~TurnedInboxTest() override {
+    over_ = true;
+    lead_->Run();  // the last turn
+  }
+
+  bool Turn(absl::Duration) {
+    inbox_.Take(contents_);
+    if (++turns_ > before_) {
+      EXPECT_EQ(inbox_.Submit(Calls(1), nullptr).status().code(),
+                absl::StatusCode::kResourceExhausted)
+          << "the thread that turns the loop must not wait";
+      inbox_.Completed(1, 1);
+    }
+    return !over_;
+  }
+
+  std::atomic<bool> over_{false};
+  std::atomic<int> turns_{0};
+  std::atomic<int> before_{INT_MAX};  // turns that end nothing
+  InboxContents contents_;
+  TaskInbox inbox_{SmallQueue(1)};
+  const std::shared_ptr<LoopLead> lead_ =
+      std::make_shared<LoopLead>([this](absl::Duration max_wait) { return Turn(max_wait); }, [] {});
+};
+
+TEST_F(TurnedInboxTest, WhoWaitsForTheOnlyTaskTurnsTheLoop) {
+  inbox_.SetLead(lead_);
+  bool asked = false;
+  const auto never = [&asked] { return asked = true; };
+  inbox_.TurnLoopUntil(never);
+  EXPECT_FALSE(asked) << "there is no task";
+
+  EXPECT_TRUE(inbox_.Submit(Calls(1), nullptr).ok());
+  before_ = turns_.load();
+  inbox_.TurnLoopUntil([&] { return turns_ > before_; });
+  before_ = INT_MAX;
+
+  // This thread is one of the user's again, so it waits for room.
+  EXPECT_TRUE(inbox_.Submit(Calls(1), nullptr).ok());
+  std::thread other([&] { inbox_.Completed(1, 1); });
+  EXPECT_TRUE(inbox_.Submit(Calls(1), nullptr).ok());
+  other.join();
+
+  inbox_.ClearWake();
+  inbox_.TurnLoopUntil(never);
+  EXPECT_FALSE(asked) << "there is no loop any more";
+}
+
+TEST_F(TurnedInboxTest, WhoWaitsForOneOfManyDoesNot) {
+  TaskInbox inbox(SmallQueue(2));
+  inbox.SetLead(lead_);
+  EXPECT_TRUE(inbox.Submit(Calls(2), nullptr).ok());
+  inbox.TurnLoopUntil([] {
+    ADD_FAILURE() << "it leads";
+    return true;
+  });
 }
 
 TEST(TaskInboxTest, SubmitWaitsForRoom) {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/cord.h"
@@ -56,8 +57,8 @@ struct TaskReport {
   bool from_journal = false;  // it ended in an earlier run of the job, and did not run in this one
 };
 
-// Where reports go. Called on the master's loop thread with what one turn of the loop completed,
-// in order of completion: take it (move it away) and return soon, never block.
+// Where reports go. Called on the thread that turns the master's loop, with what one turn has
+// completed, in order of completion: take it (move it away) and return soon, never block.
 class ReportSink {
  public:
   virtual ~ReportSink() = default;
@@ -89,7 +90,7 @@ class TaskQueue {
   //   InvalidArgument     a task that can never run (unknown function number, empty argv, over a
   //                       limit); names it; nothing of the batch is submitted, and `batch` is as
   //                       it was
-  //   ResourceExhausted   would block, and this is the master's loop thread
+  //   ResourceExhausted   would block, and this thread turns the master's loop
   //   FailedPrecondition  the farm is draining; nothing of the batch is submitted
   //   Unavailable         the farm has failed, with the reason
   virtual absl::StatusOr<TaskId> Submit(std::vector<TaskRequest>&& batch,
@@ -112,6 +113,10 @@ class TaskQueue {
   virtual absl::Status WaitForWorkers(int count, absl::Duration timeout) = 0;
 
   virtual FarmStatus Status() const = 0;
+
+  // The calling thread has nothing to do until `done()`: it may turn the master's loop until then
+  // (LoopLead). Returns early, most often at once, where that gains nothing or cannot be.
+  virtual void TurnLoopUntil(absl::FunctionRef<bool()> done) { static_cast<void>(done); }
 };
 
 }  // namespace taskfarm

@@ -13,7 +13,7 @@ class FailedSyncTest(faults.FaultTest):
   def test_the_run_ends_and_resumes(self):
     for durability in ('group', 'each'):
       # The first call opens the journal.
-      for number in (2, faults.size(8, 500)):
+      for number in (2, faults.size(8, 60)):
         with self.subTest(durability=durability, number=number):
           self.doCleanups()
           self.setUp()
