@@ -354,9 +354,12 @@ Journal::Known Journal::List(const TaskKey& key, const TaskKey& key_on_the_way,
     known.result = Found{entry->digest, static_cast<Outcome>(entry->outcome)};
   }
   known.has_early = MarkSeen(key_on_the_way) != nullptr;
-  const bool was_listed = listed_.erase(key) > 0;
+  const auto listed = listed_.find(key);
+  const bool was_listed = listed != listed_.end();
+  known.was_another = was_listed && listed->second.key_on_the_way != key_on_the_way;
+  if (was_listed) listed_.erase(listed);
   known.is_new = !known.result.has_value() && !known.has_early && !was_listed;
-  if (known.is_new) listing_.Add(key, key_on_the_way, name);
+  if (known.is_new || known.was_another) listing_.Add(key, key_on_the_way, name);
   if (listing_.payload().size() >= kMaxListBytes) RecordList(/*is_whole=*/false);
   return known;
 }

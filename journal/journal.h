@@ -123,11 +123,12 @@ class Journal {
   // What is known of a task when it is submitted.
   struct Known {
     bool is_new = true;           // no record before tells of it
+    bool was_another = false;     // it is on the list, but what it was to run was something else
     std::optional<Found> result;  // the last one under its key
     bool has_early = false;       // there is one under its key on the way
   };
-  // The task belongs to this run; `name` is for people, empty if it has none. A new one goes onto
-  // the list, which RecordList() records.
+  // The task belongs to this run; `name` is for people, empty if it has none. A new one, or one
+  // that was another, goes onto the list, which RecordList() records.
   Known List(const TaskKey& key, const TaskKey& key_on_the_way, absl::string_view name);
 
   // Records what List() has put onto the list and, with `is_whole`, that it has all tasks of this

@@ -193,6 +193,18 @@ TEST_F(JournalTest, TellsWhichTasksWereNotSeen) {
   EXPECT_EQ(names.size(), 4u);
 }
 
+TEST_F(JournalTest, TellsOfAListedTaskThatWasAnother) {
+  const auto list = [](Journal& journal, uint64_t what) {
+    const Journal::Known known = journal.List(SampleKey(1), {what, 1}, "task-1");
+    journal.RecordList(/*is_whole=*/true);
+    return std::make_pair(known.is_new, known.was_another);
+  };
+  EXPECT_EQ(list(*Open(), 5), std::make_pair(true, false));
+  EXPECT_EQ(list(*Open(), 5), std::make_pair(false, false));
+  EXPECT_EQ(list(*Open(), 6), std::make_pair(false, true));
+  EXPECT_EQ(list(*Open(), 6), std::make_pair(false, false)) << "that is what it is now";
+}
+
 TEST_F(JournalTest, ASecondMasterIsRefused) {
   const std::unique_ptr<Journal> journal = Open();
   const absl::Status status = TryOpen().status();

@@ -72,7 +72,7 @@ std::optional<TaskReport> JobJournal::Ended(const TaskIdentity& identity,
     key = identity.both;  // of RecordEarly()
     if (!known.has_early) {
       if (known.is_new && journal_->had_whole_list()) SayIsNew(request);
-      if (known.result.has_value()) SayHasChanged(request);
+      if (known.result.has_value() || known.was_another) SayHasChanged(request);
       return std::nullopt;
     }
   }

@@ -75,6 +75,24 @@ class JournalUseTest(faults.FaultTest):
     self.assertIn(b'task "added" is new: no earlier run of this job had it', second.stderr)
     self.assertNotIn(b'"kept"', second.stderr)
 
+  def test_a_task_that_changes_before_it_has_ended(self):
+    def write(text):
+      rest = 'true' if text == 'third' else 'sleep 20'  # which outlives the master
+      return self.write('tasks.jsonl', json.dumps(
+          {'id': 'one', 'shell': f'echo {text} >> {self.path("starts")}; {rest}'}))
+
+    changed = b'task "one" is not what it was in an earlier run of this job: it runs again'
+    runs = ('first', False), ('first', False), ('second', True), ('second', False), ('third', True)
+    for number, (text, says_so) in enumerate(runs, 1):
+      master = self.master(self.journal, write(text))
+      self.wait_for_starts(number)
+      if text == 'third':
+        self.assert_ok(master)
+      else:
+        master.signal(9)
+        master.wait()
+      self.assertEqual(changed in master.stderr, says_so, master.stderr)
+
   def test_nobody_waits_for_workers_when_all_has_ended(self):
     tasks = self.write('tasks.txt', f'echo once >> {self.path("starts")}\n')
     self.run_master(self.journal, tasks)
