@@ -365,9 +365,10 @@ void Master::Complete(const CompleteTask& done) {
     if (options_.speculate) speculation_.Learn(KindOf(record), report.ran);
     report.status = absl::OkStatus();
   } else if (done.outcome == Outcome::kCrashed && report.status.ok()) {
+    const uint32_t limit = options_.scheduler.crash_limit;
     report.status =
-        absl::AbortedError(absl::StrCat("its worker was lost while it ran, in each of the last of ",
-                                        Value(done.attempt), " attempts; given up"));
+        absl::AbortedError(absl::StrCat("its worker was lost while it ran (crash ", limit, " of ",
+                                        limit, ", attempt ", Value(done.attempt), "); given up"));
   } else if (report.status.ok()) {
     report.status = absl::CancelledError(OutcomeName(done.outcome));
   }

@@ -66,7 +66,9 @@ class WorkerKillsTest(faults.FaultTest):
     # It may also have waited on a worker that another attempt of it had killed.
     self.assertGreaterEqual(killer['attempts'], 3)
     self.assert_all_ok(lines, set(faults.ids(count)) - {'7'})
-    self.assertRegex(master.stderr, rb'\n\S+ +7: crashed, .* attempts; given up')
+    self.assertRegex(
+        master.stderr,
+        rb'\n\S+ +7: crashed, its worker was lost while it ran \(crash 3 of 3, attempt \d+\); given up')
     self.assertGreaterEqual(master.stderr.count(b' is lost: '), 3)
     self.assert_all_end_well(crew.joined())
 
