@@ -61,5 +61,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "farm_sim_soak: %s\n", std::string(line.status().message()).c_str());
     return 2;
   }
+  if (line->help) {
+    std::fputs(
+        taskfarm::HelpText("farm_sim_soak: runs the farm's simulation with many seeds").c_str(),
+        stdout);
+    return 0;
+  }
   return taskfarm::Soak();
 }
