@@ -94,6 +94,15 @@ class ExitStatusTest(ranks.MpiFaultTest):
         self.assertEqual(job.process.wait(), 1, job.process.stderr)
         self.assert_nothing_left(job)
 
+  def test_nothing_is_left_of_a_stopped_rank(self):
+    job = self.start_job(*self.tolerant(3, ranks.program('squares'), '--tasks=100000',
+                                        '--milliseconds=20'))
+    job.process.wait_for(b'first result', where='stdout')
+    self.assertEqual(job.kill(1, number=signal.SIGSTOP), 1)
+    job.process.signal(signal.SIGTERM)
+    self.assertEqual(job.process.wait(), 1, job.process.stderr)
+    self.assert_nothing_left(job)
+
   def test_nothing_is_left_of_a_killed_launcher(self):
     for number in (1, 2):
       with self.subTest(signals=number):

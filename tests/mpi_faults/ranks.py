@@ -64,12 +64,12 @@ class Job:
         found.append(pid)
     return found
 
-  def kill(self, rank, supervisor=False):
-    """Kills a rank, or its supervisor, with SIGKILL; how many processes that were."""
+  def kill(self, rank, supervisor=False, number=signal.SIGKILL):
+    """Sends the signal to a rank, or its supervisor; how many processes that were."""
     killed = 0
     for pid in self._pids_of(rank, supervisor):
       try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
         killed += 1
       except ProcessLookupError:
         pass

@@ -80,6 +80,7 @@ void EndOrphans() {
   while (true) {
     const int signal = sigwaitinfo(&signals, nullptr);
     if (signal > 0 && signal != SIGCHLD) kill(process, signal == ProxyDied() ? SIGKILL : signal);
+    if (signal == SIGTERM) kill(process, SIGCONT);  // a stopped one would never see that it is over
     if (signal != SIGCHLD) continue;
     int status = 0;
     for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;) {
