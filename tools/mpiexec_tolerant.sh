@@ -81,7 +81,7 @@ run_ranks() {
   end_without_the_gone &
   local status watch=$!
   while true; do
-    wait "$mpiexec"
+    wait "$mpiexec" 2>/dev/null # who killed it is told, if anybody has to know
     status=$?
     kill -0 "$mpiexec" 2>/dev/null || break # else a signal has ended the wait
   done
