@@ -44,7 +44,7 @@ void Master::AdoptHeld(Session& session, const protocol::Hello& hello) {
     const std::pair<TaskId, Attempt> ref(TaskId{held.id()}, Attempt{held.attempt()});
     if (same_run && IsOfThisRun(ref.first)) {
       const TaskId task{held.id() - first_number_};
-      const WorkerId holder = scheduler_.LastHolderOf(task);
+      const WorkerId holder = scheduler_.LastHolderOf(task, ref.second);
       if (holder != WorkerId{0} && !IsOfSameIdentity(session, holder)) {
         RefuseClaim(session, task);
         session.cancels.push_back(ref);

@@ -97,6 +97,22 @@ TEST_F(IdentityTest, AnotherIdentityDoesNot) {
   EXPECT_THAT(log_.back(), HasSubstr("identity \"bob\") says of task 1"));
 }
 
+TEST_F(IdentityTest, WhoComesBackTooLateIsAccusedOfNothing) {
+  StartWith({"ann", "bob", "ann"});
+  auto ann = Join();
+  Submit(1);
+  ann->Leave();
+  auto bob = Join();
+  EXPECT_THAT(HearAll(*bob), ElementsAre("assign 1#2"));
+  ann = Join(HoldingTheFirst());
+  EXPECT_THAT(HearAll(*ann), ElementsAre("cancel 1#1"));
+  ann->SayResult(1, {1});
+  Tick();
+  EXPECT_THAT(reports_->all, IsEmpty());
+  EXPECT_EQ(inbox_->Status().refused_claims, 0u);
+  EXPECT_THAT(log_.back(), HasSubstr("is lost"));
+}
+
 TEST_F(IdentityTest, AResultFromAnotherIdentityIsRefusedAndCounted) {
   StartWith({"ann", "bob"});
   auto ann = Join();

@@ -201,7 +201,11 @@ void Master::OnResult(Session& session, const protocol::Result& result, const Me
     Step(TaskFinished{session.worker, finished.task, finished.attempt, finished.outcome,
                       WaitedThere(finished, result.sent_ns()), finished.ended - finished.started});
     finished_ = nullptr;
-    if (open && scheduler_.stats().stale_results != stale) CheckHolder(session, task);
+    if (!open || scheduler_.stats().stale_results == stale) continue;
+    // Who had a task in an earlier run is not known: it may have gone elsewhere in this one.
+    const bool of_earlier_run =
+        session.adopted.contains({TaskId{wire.id()}, Attempt{wire.attempt()}});
+    if (!of_earlier_run) CheckHolder(session, task, attempt);
   }
   if (!open) return;
   session.last_result = result.sequence();

@@ -101,7 +101,7 @@ class Master {
 
   // Who may say something of a task.
   bool IsOfSameIdentity(const Session& session, WorkerId holder) const;
-  void CheckHolder(Session& session, TaskId task);
+  void CheckHolder(Session& session, TaskId task, Attempt attempt);
   void RefuseClaim(Session& session, TaskId task);
 
   // What a worker still holds of an earlier session.

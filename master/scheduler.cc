@@ -363,7 +363,9 @@ void Scheduler::Place(absl::Time now, std::vector<SchedulerAction>& actions, boo
 absl::Time Scheduler::NextDeadline() const { return state_->NextDeadline(); }
 WorkerId Scheduler::HolderOf(TaskId task) const { return state_->HolderOf(task); }
 
-WorkerId Scheduler::LastHolderOf(TaskId task) const { return state_->LastHolderOf(task); }
+WorkerId Scheduler::LastHolderOf(TaskId task, Attempt attempt) const {
+  return state_->LastHolderOf(task, attempt);
+}
 bool Scheduler::HasIdleSlotBeside(WorkerId worker) const {
   return state_->HasIdleSlotBeside(worker);
 }

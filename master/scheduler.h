@@ -206,8 +206,9 @@ class Scheduler {
 
   // The worker that holds the task; 0 if none does.
   WorkerId HolderOf(TaskId task) const;
-  // The worker that holds or last held the task; 0: none, or the task is not known.
-  WorkerId LastHolderOf(TaskId task) const;
+  // The worker that holds or last held the task; 0: none, or the task is not known, or there has
+  // been a later attempt than this one, which anybody may have had.
+  WorkerId LastHolderOf(TaskId task, Attempt attempt) const;
 
   // Whether a worker other than this one would start a task if there were one. As of the last
   // Place().

@@ -61,9 +61,10 @@ class Scheduler::State {
     const TaskRecord* record = tasks_.Find(task);
     return record != nullptr && record->held() ? record->worker : WorkerId{0};
   }
-  WorkerId LastHolderOf(TaskId task) const {
+  WorkerId LastHolderOf(TaskId task, Attempt attempt) const {
     const TaskRecord* record = tasks_.Find(task);
-    return record != nullptr ? record->worker : WorkerId{0};
+    const bool is_over = record == nullptr || Value(attempt) < record->attempt;
+    return is_over ? WorkerId{0} : record->worker;
   }
   bool HasIdleSlotBeside(WorkerId id) {
     const ScheduledWorker* worker = workers_.Find(id);

@@ -118,9 +118,9 @@ bool Master::IsOfSameIdentity(const Session& session, WorkerId holder) const {
   return identities_.Is(holder, session.identity);
 }
 
-// The session brings a result of a task that it does not hold.
-void Master::CheckHolder(Session& session, TaskId task) {
-  const WorkerId holder = scheduler_.HolderOf(task);
+// The session brings a result of a task that it does not hold in that attempt.
+void Master::CheckHolder(Session& session, TaskId task, Attempt attempt) {
+  const WorkerId holder = scheduler_.LastHolderOf(task, attempt);
   if (holder != WorkerId{0} && !IsOfSameIdentity(session, holder)) RefuseClaim(session, task);
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 from tests.faults import faults
 
@@ -92,6 +93,25 @@ class JournalUseTest(faults.FaultTest):
         master.signal(9)
         master.wait()
       self.assertEqual(changed in master.stderr, says_so, master.stderr)
+
+  def test_a_worker_of_an_earlier_run_that_comes_too_late_is_accused_of_nothing(self):
+    # The thread and the worker are of different identities.
+    tasks = self.write_tasks(1, f'{self.append}; {self.until("gate")}; echo $i')
+    first = self.master(self.journal, tasks, url='zmq://127.0.0.1:0')
+    worker, = self.crew(1, first.url, '--slots=1').workers
+    self.wait_for_starts(1)
+    first.signal(9)
+    first.wait()
+    worker.signal(signal.SIGSTOP)
+    second = self.master(f'--transport=inproc:,{first.url}', '--slots=1', self.journal, tasks)
+    self.wait_for_starts(2)
+    worker.signal(signal.SIGCONT)
+    self.eventually(lambda: worker.stderr.count(b'joined the farm') == 2, 'it is back')
+    self.wait_a_second()
+    self.open('gate')
+    self.assert_ok(second)
+    self.assert_ok(worker)
+    self.assertNotIn(b'identity', second.stderr)
 
   def test_nobody_waits_for_workers_when_all_has_ended(self):
     tasks = self.write('tasks.txt', f'echo once >> {self.path("starts")}\n')
