@@ -1,4 +1,4 @@
-// Who may say something of a task, where the transport tells who is who.
+// Who may say something of a task, and has to, where the transport tells who is who.
 #include <memory>
 #include <string>
 #include <utility>
@@ -68,8 +68,39 @@ class IdentityTest : public MasterTestBase {
     return hello;
   }
 
+  // Tasks that each have a timeout; 0: none.
+  void SubmitWithTimeouts(const std::vector<absl::Duration>& timeouts) {
+    std::vector<TaskRequest> batch(timeouts.size());
+    for (size_t i = 0; i < timeouts.size(); ++i) {
+      batch[i].options.timeout = timeouts[i];
+      batch[i].work.emplace<FunctionWork>().request = absl::Cord("x");
+    }
+    ASSERT_TRUE(inbox_->Submit(std::move(batch), reports_).ok());
+    Tick();
+  }
+
+  // These workers say that they are alive, and nothing else, for so long.
+  void Idle(absl::Duration time, const std::vector<ScriptedWorker*>& workers) {
+    // Longer steps would look as if this process had stood still.
+    constexpr absl::Duration kInterval = absl::Seconds(1);
+    for (absl::Duration passed; passed < time; passed += kInterval) {
+      Envelope heartbeat;
+      heartbeat.mutable_heartbeat()->set_sent_ns(1);
+      for (ScriptedWorker* const worker : workers) {
+        HearAll(*worker);
+        worker->Say(heartbeat);
+      }
+      clock_.Advance(kInterval);
+      Tick();
+      Tick();
+    }
+  }
+
   ProvingTransport* proving_ = nullptr;
 };
+
+constexpr absl::Duration kGrace = absl::Minutes(5);  // MasterOptions::idler_grace
+constexpr absl::Duration kLook = absl::Seconds(15);  // that it is seen, and a step of Idle()
 
 TEST_F(IdentityTest, TheSameIdentityTakesUpWhatItHad) {
   StartWith({"ann", "ann"});
@@ -139,6 +170,71 @@ TEST_F(IdentityTest, TheConnectionOfWhoIsRefusedEnds) {
   ann->SayHello();
   Tick();
   EXPECT_EQ(master_->stats().workers, 0u) << "what it says now counts for nothing";
+}
+
+TEST_F(IdentityTest, WhoIsAliveAndEndsNoTaskInTheirTimeoutsIsRefused) {
+  StartWith({"ann", "bob"});
+  auto ann = Join();
+  SubmitWithTimeouts({absl::Minutes(1), absl::Minutes(2)});
+  auto bob = Join();
+  Idle(absl::Minutes(2) + kGrace - kLook, {ann.get(), bob.get()});
+  EXPECT_THAT(proving_->disconnected(), IsEmpty());
+  Idle(2 * kLook, {ann.get(), bob.get()});
+  EXPECT_THAT(proving_->disconnected(), ElementsAre(PeerId{1}));
+  EXPECT_THAT(log_.back(), HasSubstr("it has ended none of its tasks for 7m"));
+  EXPECT_EQ(master_->stats().in_flight, 2u) << "with bob";
+  bob->SayResult(1, {1, 2}, 2);
+  Tick();
+  EXPECT_EQ(reports_->all.size(), 2u);
+}
+
+TEST_F(IdentityTest, WhoEndsATaskNowAndThenIsNotRefused) {
+  StartWith({"ann"});
+  auto ann = Join();
+  SubmitWithTimeouts({absl::Minutes(1), absl::Minutes(1), absl::Minutes(1), absl::Minutes(1)});
+  for (uint64_t task = 1; task <= 4; ++task) {
+    Idle(absl::Minutes(1) + kGrace - kLook, {ann.get()});
+    ann->SayResult(task, {task});
+    Tick();
+  }
+  EXPECT_EQ(reports_->all.size(), 4u);
+  Idle(2 * kGrace, {ann.get()});  // with nothing to do
+  SubmitWithTimeouts({absl::Minutes(1)});
+  Idle(kGrace, {ann.get()});
+  EXPECT_THAT(proving_->disconnected(), IsEmpty());
+}
+
+TEST_F(IdentityTest, WhoHasATaskWithoutATimeoutMayTakeAsLongAsItLikes) {
+  StartWith({"ann", "bob"});
+  auto ann = Join();
+  SubmitWithTimeouts({absl::Minutes(1), absl::InfiniteDuration()});
+  Idle(10 * kGrace, {ann.get()});
+  EXPECT_THAT(proving_->disconnected(), IsEmpty());
+  ann->SayResult(1, {2});  // but then it has none
+  ann->SayResult(2, {1});
+  Tick();
+  SubmitWithTimeouts({absl::Minutes(1)});
+  Idle(absl::Minutes(1) + kGrace + 2 * kLook, {ann.get()});
+  EXPECT_THAT(proving_->disconnected(), ElementsAre(PeerId{1}));
+}
+
+TEST_F(IdentityTest, WhatAWorkerHoldsOfAnEarlierSessionHasNoTimeoutThatIsKnown) {
+  StartWith({"ann", "ann"});
+  auto worker = Join();
+  SubmitWithTimeouts({absl::Minutes(1)});
+  worker->Leave();
+  Tick();
+  worker = Join(HoldingTheFirst());
+  Idle(10 * kGrace, {worker.get()});
+  EXPECT_THAT(proving_->disconnected(), IsEmpty());
+}
+
+TEST_F(IdentityTest, WorkersThatProveNothingAreTrusted) {
+  StartWith({""});
+  auto worker = Join();
+  SubmitWithTimeouts({absl::Minutes(1)});
+  Idle(10 * kGrace, {worker.get()});
+  EXPECT_THAT(proving_->disconnected(), IsEmpty());
 }
 
 }  // namespace

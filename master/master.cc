@@ -65,6 +65,7 @@ bool Master::Tick(absl::Duration max_wait) {
   OnInbox();
   if (now_ >= TimerDue()) Step(TimerFired{});
   if (now_ >= late_acks_by_) SendLateAcks();
+  if (now_ >= IdlersDue()) RefuseIdlers();
   if (journal_ != nullptr && !OnJournal()) return false;
   if (options_.speculate) Speculate();
   do {  // again only when a worker could not take what it was given: at most once a worker
@@ -79,8 +80,11 @@ bool Master::Tick(absl::Duration max_wait) {
 
 absl::Time Master::TimerDue() const { return std::max(scheduler_.NextDeadline(), patient_until_); }
 
+absl::Time Master::IdlersDue() const { return std::max(next_look_at_idlers_, patient_until_); }
+
 absl::Time Master::NextDeadline() const {
-  return std::min({TimerDue(), late_acks_by_, close_by_, next_speculation_, deserted_by_});
+  return std::min(
+      {TimerDue(), IdlersDue(), late_acks_by_, close_by_, next_speculation_, deserted_by_});
 }
 
 void Master::OnEvent(TransportEvent& event) {
@@ -225,6 +229,7 @@ void Master::OnRecalled(Session& session, const protocol::Recalled& recalled) {
   for (const protocol::TaskRef& ref : recalled.tasks()) {
     tasks.push_back(FromWorker(session, TaskId{ref.id()}, Attempt{ref.attempt()}));
   }
+  if (!tasks.empty()) session.answered = now_;
   Step(TasksReturned{session.worker, recalled.recall_id(), std::move(tasks)});
 }
 

@@ -41,7 +41,10 @@ struct MasterOptions {
   int only_workers = 0;
   absl::Duration alone_grace = absl::Minutes(1);
   size_t max_workers = 100000;  // open sessions; further ones are rejected
-  uint64_t epoch = 1;           // which run of the master this is; random in production
+  // A worker that has proven who it is and ends none of its tasks for so long beyond their timeouts
+  // is refused, whatever else it says.
+  absl::Duration idler_grace = absl::Minutes(5);
+  uint64_t epoch = 1;  // which run of the master this is; random in production
   std::string program_digest;
   std::vector<std::string> functions;  // signatures, sorted
   bool speculate = false;              // second copies of stragglers at the tail of the job
@@ -104,6 +107,11 @@ class Master {
   void CheckHolder(Session& session, TaskId task, Attempt attempt);
   void RefuseClaim(Session& session, TaskId task);
 
+  // Workers that say they are alive and end none of their tasks.
+  void ExpectAnswers(Session& session, size_t first, size_t end);
+  void RefuseIdlers();
+  bool IsIdler(const Session& session) const;
+
   // What a worker still holds of an earlier session.
   void AdoptHeld(Session& session, const protocol::Hello& hello);
   void AdoptByKey(Session& session, std::pair<TaskId, Attempt> ref, const TaskKey& key);
@@ -140,6 +148,7 @@ class Master {
   void BlockAssigns(Session& session, size_t first_unsent);
 
   absl::Time TimerDue() const;
+  absl::Time IdlersDue() const;
   bool Closing();
   bool Deserted();
   void SayJobOver(Session& session);
@@ -191,6 +200,7 @@ class Master {
   // The result being handled, for the CompleteTask that may come out of it.
   FinishedWork* finished_ = nullptr;
 
+  absl::Time next_look_at_idlers_ = absl::InfiniteFuture();
   bool blocked_some_ = false;  // assignments went back to the scheduler while flushing
   absl::Time patient_until_ = absl::InfinitePast();  // before it no lease ends
   int gone_peers_ = 0;

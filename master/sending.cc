@@ -35,6 +35,7 @@ void Master::MarkDue(Session& session) {
 // many wake-ups as a task. `at_once`: it frees much at the worker.
 void Master::OweAck(Session& session, uint64_t sequence, bool at_once) {
   session.ack = sequence;
+  session.answered = now_;
   if (at_once || session.drains) return MarkDue(session);
   if (std::exchange(session.ack_is_late, true)) return;
   late_acks_.push_back(session.peer);
@@ -136,6 +137,7 @@ bool Master::FlushAssigns(Session& session) {
       return false;
     }
     session.ack.reset();
+    ExpectAnswers(session, sent, next);
     session.answers_owed += next - sent;
     sent = next;
   }

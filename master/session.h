@@ -44,6 +44,10 @@ struct Session {
   // Tasks that it was sent, or said it holds, and has neither brought the result of nor given back.
   // More answers than that are forged.
   uint64_t answers_owed = 0;
+  // The longest timeout among those since it last owed nothing; infinite: one has none, or is not
+  // known. And when it last answered, or had nothing to answer. See Master::RefuseIdlers().
+  absl::Duration longest_timeout = absl::ZeroDuration();
+  absl::Time answered;
   ChatterBudget chatter;            // for all else it says
   bool claims_are_refused = false;  // it has spoken of tasks of another identity
   bool refused = false;             // nothing it says counts any more

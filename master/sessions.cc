@@ -64,6 +64,7 @@ void Master::OnHello(Session& session, const protocol::Envelope& envelope) {
   session.last_result = 0;
   session.drains = false;
   session.answers_owed = hello.held_size();
+  session.longest_timeout = absl::InfiniteDuration();  // of what it holds
   identities_.Add(session.worker, session.identity);
   workers_[session.worker] = &session;
   session.welcome_due = true;
