@@ -83,7 +83,7 @@ int MainWithTransports(int argc, char** argv, const std::function<absl::Status(C
       FarmOptionsFromFlags(defaults, ProgramRegistry(), std::move(transports));
   if (!farm_options.ok()) return program.WrongUse(farm_options.status());
   farm_options->log = [&program](absl::string_view text) { program.Say(text); };
-  absl::StatusOr<std::unique_ptr<Farm>> farm = Farm::Open(*std::move(farm_options));
+  absl::StatusOr<std::unique_ptr<Farm>> farm = program.Open(*std::move(farm_options));
   if (!farm.ok()) return program.CannotOpen(farm.status());
   return (*farm)->role() == Role::kMaster ? RunAsMaster(program, **farm, body)
                                           : program.RunAsWorker(**farm);

@@ -1,5 +1,6 @@
 #include "farm/program.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,12 +14,17 @@
 #include "absl/strings/str_cat.h"
 #include "base/memory_reuse.h"
 #include "base/user_folder.h"
+#include "commands/event_flag.h"
 #include "commands/standard_streams.h"
+#include "keys/keyring.h"
+#include "transport/clock.h"
 #include "transport/mpi/launch.h"
 #include "transport/mpi/supervisor.h"
 
 namespace taskfarm {
 namespace {
+
+constexpr int kLookForKeysMs = 200;
 
 bool IsFirstRank() {
   const auto launch =
@@ -59,6 +65,34 @@ bool Program::Start(absl::string_view usage) {
 void Program::Say(absl::string_view text) const {
   const std::string line = absl::StrCat(name_, ": ", text, "\n");
   std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+absl::StatusOr<std::unique_ptr<Farm>> Program::Open(FarmOptions options) {
+  if (options.role == Role::kWorker && options.security.encrypt && options.security.keys.empty() &&
+      absl::StartsWith(options.url, "zmq://")) {
+    AwaitKeys(options);
+  }
+  return Farm::Open(std::move(options));
+}
+
+void Program::AwaitKeys(const FarmOptions& options) {
+  // The list of who is let in comes last. Where it is, a key that is not there was revoked.
+  const auto are_missing = [] {
+    const absl::StatusOr<std::string> directory = DefaultKeysDirectory();
+    return directory.ok() && absl::IsNotFound(LoadWorkerKeys("").status()) &&
+           access(absl::StrCat(*directory, "/", kWorkersDirectory).c_str(), F_OK) != 0;
+  };
+  if (!are_missing()) return;
+  Say(absl::StrCat(LoadWorkerKeys("").status().message(), "; waiting for them"));
+  EventFlag stop;
+  interrupts_->Watch([&stop](int) { stop.Set(); });
+  const absl::Time give_up = Clock::Real().Now() + options.master_patience;
+  while (are_missing() && !stop.IsSet() && Clock::Real().Now() < give_up) {
+    // Another machine may make them, of which a file system tells nothing.
+    pollfd stopped = {stop.fd(), POLLIN, 0};
+    poll(&stopped, 1, kLookForKeysMs);
+  }
+  interrupts_->Watch(nullptr);
 }
 
 int Program::WrongUse(const absl::Status& why) const {

@@ -36,6 +36,10 @@ class Program {
   // One line "name: text" on standard error, whole even if several threads write. Thread-safe.
   void Say(absl::string_view text) const;
 
+  // Opens the farm. A worker that came before the first master of its user waits for the keys that
+  // this one makes, until a signal or for as long as for a master.
+  absl::StatusOr<std::unique_ptr<Farm>> Open(FarmOptions options);
+
   // Says why the program cannot be run like this. Of the ranks of one mpiexec only the first says
   // it. Returns the exit status.
   int WrongUse(const absl::Status& why) const;
@@ -48,6 +52,7 @@ class Program {
   int RunAsWorker(Farm& farm);
 
  private:
+  void AwaitKeys(const FarmOptions& options);
   void StartAnew() const;
 
   char** const argv_;

@@ -36,7 +36,7 @@ int WorkerMain(int argc, char** argv, std::vector<TransportFactory> transports) 
       FarmOptionsFromFlags(defaults, no_functions, std::move(transports));
   if (!options.ok()) return program.WrongUse(options.status());
   options->log = [&program](absl::string_view text) { program.Say(text); };
-  absl::StatusOr<std::unique_ptr<Farm>> farm = Farm::Open(*options);
+  absl::StatusOr<std::unique_ptr<Farm>> farm = program.Open(*options);
   if (!farm.ok()) return program.CannotOpen(farm.status());
   if ((*farm)->role() == Role::kMaster) {
     return program.WrongUse(absl::InvalidArgumentError(

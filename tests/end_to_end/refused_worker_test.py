@@ -1,6 +1,8 @@
 """A worker that a master does not let in ends with one plain line and an exit status of 3."""
 
 import os
+import signal
+import socket
 import unittest
 
 from tests.end_to_end import processes
@@ -39,6 +41,28 @@ class RefusedWorkerTest(processes.EndToEndTest):
     self.write('gate', '')
     for process in (master, *workers):
       self.assert_ok(process)
+
+  def test_a_worker_that_comes_before_the_first_master_waits_for_the_keys(self):
+    home = {'HOME': self.path('home')}
+    os.mkdir(home['HOME'], 0o700)
+    with socket.create_server(('127.0.0.1', 0)) as free:
+      url = f'zmq://127.0.0.1:{free.getsockname()[1]}'
+    worker = self.start(processes.program('worker_zmq'), f'--transport={url}', env=home)
+    worker.wait_for(rb'the first master that you start makes keys there.*; waiting for them')
+    master = self.start_master(keys=False, url=url, env=home)
+    self.assert_job_ends(master, worker)
+
+  def test_a_worker_without_keys_ends(self):
+    home = {'HOME': self.path('home')}
+    os.mkdir(home['HOME'], 0o700)
+    command = [processes.program('worker_zmq'), '--transport=zmq://127.0.0.1:9']
+    worker = self.start(*command, '--master_patience=0.5s', env=home)
+    self.assertEqual(worker.wait(), 2)
+    worker = self.start(*command, env=home)
+    worker.wait_for(rb'waiting for them')
+    worker.signal(signal.SIGTERM)
+    self.assertEqual(worker.wait(), 2)
+    self.assertIn(b'this worker has no key', worker.stderr.splitlines()[-1])
 
   def test_wrong_master_key(self):
     master = self.start_master()
