@@ -10,7 +10,7 @@ void LoopLead::Run() {
     AwaitOwnTurn();
     if (over_) return;
     leader_ = Leader::kOwnThread;
-    TurnOnce();
+    TurnOnce(absl::InfiniteDuration());
     leader_ = Leader::kNobody;
   }
 }
@@ -27,7 +27,17 @@ void LoopLead::TurnUntil(absl::FunctionRef<bool()> done) {
   leader_ = Leader::kUser;
   ++leads_;
   last_user_ = std::this_thread::get_id();
-  while (!over_ && !Unlocked(done)) TurnOnce();
+  const absl::Time sleep_from = now_() + kYieldFor;
+  const auto done_or_yield = [&] {
+    if (done()) return true;
+    std::this_thread::yield();
+    return false;
+  };
+  bool sleeps = false;
+  while (!over_ && !Unlocked(done_or_yield)) {
+    TurnOnce(sleeps ? absl::InfiniteDuration() : absl::ZeroDuration());
+    sleeps = sleeps || now_() >= sleep_from;
+  }
   leader_ = Leader::kNobody;
 }
 
@@ -63,9 +73,8 @@ void LoopLead::AwaitOwnTurn() {
 }
 
 // Only who has the lead may call it.
-void LoopLead::TurnOnce() {
-  const absl::Duration max_wait =
-      std::exchange(look_at_once_, false) ? absl::ZeroDuration() : absl::InfiniteDuration();
+void LoopLead::TurnOnce(absl::Duration max_wait) {
+  if (std::exchange(look_at_once_, false)) max_wait = absl::ZeroDuration();
   const bool more = Unlocked([&] { return turn_(max_wait); });
   if (!more) over_ = own_thread_needed_ = true;
 }

@@ -26,9 +26,10 @@ class LoopLead {
   // thread at a time calls it.
   using Turn = std::function<bool(absl::Duration max_wait)>;
 
-  // `wake` ends the wait of the current or the next turn, from any thread.
-  LoopLead(Turn turn, std::function<void()> wake)
-      : turn_(std::move(turn)), wake_(std::move(wake)) {}
+  // `wake` ends the wait of the current or the next turn. It and `now`, the time, may be called
+  // from any thread.
+  LoopLead(Turn turn, std::function<void()> wake, std::function<absl::Time()> now)
+      : turn_(std::move(turn)), wake_(std::move(wake)), now_(std::move(now)) {}
 
   // The loop's own thread: returns after the last turn, which then is nobody else's any more.
   void Run();
@@ -44,15 +45,19 @@ class LoopLead {
   enum class Leader { kNobody, kOwnThread, kUser };
 
   static constexpr absl::Duration kLook = absl::Milliseconds(1);
+  // A core that falls asleep takes as long to wake as many short tasks. So for so long a user's
+  // thread only gives way to whoever wants the core.
+  static constexpr absl::Duration kYieldFor = absl::Microseconds(200);
 
   void AwaitOwnTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void TurnOnce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TurnOnce(absl::Duration max_wait) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Unlocked(absl::FunctionRef<bool()> call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsFree() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return leader_ == Leader::kNobody; }
   bool NoUserLeads() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return leader_ != Leader::kUser; }
 
   const Turn turn_;
   const std::function<void()> wake_;
+  const std::function<absl::Time()> now_;
   absl::Mutex mutex_;
   Leader leader_ ABSL_GUARDED_BY(mutex_) = Leader::kNobody;
   bool asked_for_ ABSL_GUARDED_BY(mutex_) = false;  // by a user's thread that waits for it

@@ -85,8 +85,10 @@ class LoopLeadTest : public testing::Test {
   }
 
   FakeLoop loop_;
+  std::atomic<int> looks_{0};  // at the clock: each takes time
   LoopLead lead_{[this](absl::Duration max_wait) { return loop_.Turn(max_wait); },
-                 [this] { loop_.Wake(); }};
+                 [this] { loop_.Wake(); },
+                 [this] { return absl::UnixEpoch() + absl::Microseconds(60) * ++looks_; }};
   std::thread own_{[this] { lead_.Run(); }};
   const std::set<std::thread::id> only_own_{own_.get_id()};
   const std::set<std::thread::id> only_this_{std::this_thread::get_id()};

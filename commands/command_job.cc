@@ -380,6 +380,7 @@ void CommandJob::Impl::SayHowItWent(TaskQueue& queue, absl::Duration elapsed) {
   Summary::Rest rest;
   rest.elapsed = elapsed;
   rest.workers_lost = queue.Status().workers_lost;
+  rest.late_results = queue.Status().stale_results;
   rest.refused_claims = queue.Status().refused_claims;
   rest.bad_lines = bad_lines_;
   rest.not_run = NotRun();

@@ -81,6 +81,10 @@ std::vector<std::string> Summary::Lines(const Rest& rest) const {
     lines.push_back(
         Count(rest.bad_lines, "line of the input was wrong", "lines of the input were wrong"));
   }
+  if (rest.late_results > 0) {
+    lines.push_back(absl::StrCat(Count(rest.late_results, "result", "results"),
+                                 " came after the task had gone elsewhere: dropped"));
+  }
   if (rest.refused_claims > 0) {
     lines.push_back(absl::StrCat(Count(rest.refused_claims, "time a worker", "times a worker"),
                                  " spoke of a task that another identity was given: refused"));

@@ -24,6 +24,7 @@ class Summary {
   struct Rest {
     absl::Duration elapsed;
     uint64_t workers_lost = 0;
+    uint64_t late_results = 0;        // FarmStatus's
     uint64_t refused_claims = 0;      // FarmStatus's
     uint64_t bad_lines = 0;           // of the input
     std::optional<uint64_t> not_run;  // tasks that were never submitted; nullopt: nobody knows

@@ -67,12 +67,14 @@ TEST(SummaryTest, NamesWhatFailed) {
   rest.workers_lost = 1;
   rest.bad_lines = 1;
   rest.not_run = 5;
+  rest.late_results = 3;
   rest.refused_claims = 2;
   EXPECT_EQ(
       summary.Lines(rest),
       (Lines{std::string("4 tasks: 1 ok, 1 failed, 1 timed_out, 1 cancelled; 1m00s, 0.067/s; ") +
                  "1 worker, 1 lost",
              "5 tasks were not started", "1 line of the input was wrong",
+             "3 results came after the task had gone elsewhere: dropped",
              "2 times a worker spoke of a task that another identity was given: refused",
              "these tasks failed:", "  2: failed, exit code 3: exit 3",
              "  3: timed_out: sleep 100"}));

@@ -189,7 +189,8 @@ void Farm::RunMaster() {
   }
   const auto lead = std::make_shared<LoopLead>(
       [&master](absl::Duration max_wait) { return master.Tick(max_wait); },
-      [transport = opened_.transport.get()] { transport->Wake(); });
+      [transport = opened_.transport.get()] { transport->Wake(); },
+      [] { return Clock::Real().Now(); });
   inbox_->SetLead(lead);
   lead->Run();
   loop_status_ = master.status();

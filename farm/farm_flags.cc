@@ -44,7 +44,7 @@ ABSL_FLAG(int, crash_limit, 5,
 ABSL_FLAG(bool, speculate, false,
           "when nothing is left to start, run a second copy of a task that takes much longer than "
           "others of its kind; the first result counts");
-ABSL_FLAG(std::string, journal, "",
+ABSL_FLAG(std::string, journal, "none",
           "directory where the master records what has ended: run the same job again with it, and "
           "it goes on where it was");
 ABSL_FLAG(
@@ -89,7 +89,10 @@ absl::StatusOr<std::string> UrlFromFlags(const std::vector<TransportFactory>& tr
 }
 
 absl::Status JournalFromFlags(FarmOptions& options) {
-  options.journal = absl::GetFlag(FLAGS_journal);
+  const std::string journal = absl::GetFlag(FLAGS_journal);
+  // Most likely a variable of a script that is not set: nobody wants to learn that after a crash.
+  if (journal.empty()) return absl::InvalidArgumentError("--journal needs a directory, or none");
+  if (journal != "none") options.journal = journal;
   options.repair_journal = absl::GetFlag(FLAGS_repair);
   if (options.repair_journal && options.journal.empty()) {
     return absl::InvalidArgumentError("--repair is for a --journal");

@@ -9,10 +9,11 @@ namespace {
 constexpr uint32_t kWindow = 32;        // a run's weight in the mean is 1 / kWindow in the end
 constexpr double kFasterWeight = 0.5;   // of a round trip shorter than believed
 constexpr double kSlowerWeight = 0.03;  // of a longer one
-constexpr double kMinCoverNs = 5e6;
+constexpr double kMinCoverNs = 2e7;
 constexpr double kMinNeededNs = 5e5;
 constexpr double kLongTaskNs = 1e8;
 constexpr double kLongTask = 200;  // in round trips
+constexpr uint64_t kShares = 4;    // of what is left, one is held in advance
 
 }  // namespace
 
@@ -61,7 +62,8 @@ uint64_t PlacementRank(uint64_t held, uint32_t slots, uint32_t prefetch_need,
 uint64_t PrefetchAllowed(uint64_t ready, uint32_t slots, uint64_t other_slots,
                          uint32_t prefetch_need, uint32_t prefetch_target) {
   if (other_slots == 0) return prefetch_target;
-  const double share = static_cast<double>(ready) * slots / static_cast<double>(other_slots);
+  const double share =
+      static_cast<double>(ready) * slots / static_cast<double>(kShares * other_slots);
   if (share >= prefetch_target) return prefetch_target;
   return std::max(prefetch_need, static_cast<uint32_t>(share));
 }
@@ -72,7 +74,7 @@ uint64_t PrefetchRoom(uint64_t prefetched, uint64_t allowed) {
 }
 
 uint64_t PrefetchChunk(uint64_t ready, uint64_t workers) {
-  return std::max<uint64_t>(1, ready / (4 * workers));
+  return std::max<uint64_t>(1, ready / (kShares * workers));
 }
 
 uint64_t WorthRecalling(const Pace& pace, uint32_t slots, uint64_t prefetched) {

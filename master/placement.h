@@ -33,8 +33,9 @@ class Pace {
 };
 
 // How many tasks beyond its slots a worker is to hold when every slot of the farm is taken: as many
-// as keep its slots busy for two round trips and at least 5 ms, one a slot or more. None when tasks
-// are so long that the wait for the next one does not matter. One a slot while nothing is known.
+// as keep its slots busy for two round trips and at least 20 ms, one a slot or more. None when
+// tasks are so long that the wait for the next one does not matter. One a slot while nothing is
+// known.
 uint32_t PrefetchTarget(const Pace& pace, uint32_t slots, uint32_t max_prefetch);
 
 // How many of them it needs whatever waits, so that its slots never stand still for want of the
@@ -53,9 +54,9 @@ uint64_t PlacementRank(uint64_t held, uint32_t slots, uint32_t prefetch_need,
                        uint32_t prefetch_target);
 
 // How many tasks beyond its slots a worker may hold when `ready` wait and `other_slots` are those
-// of the other workers: its target, but beyond its need no more than is left for others of its
-// size. So what is held in advance shrinks toward the end, when it may have to wait behind a long
-// task.
+// of the other workers: its target, but beyond its need no more than a quarter of what is left for
+// others of its size. So what is held in advance shrinks toward the end, when it may have to wait
+// behind a long task.
 uint64_t PrefetchAllowed(uint64_t ready, uint32_t slots, uint64_t other_slots,
                          uint32_t prefetch_need, uint32_t prefetch_target);
 

@@ -87,17 +87,17 @@ struct TargetCase {
   uint32_t expected;
 };
 
-TEST(PrefetchTargetTest, CoversTwoRoundTripsAndAtLeastFiveMilliseconds) {
+TEST(PrefetchTargetTest, CoversTwoRoundTripsAndAtLeastTwentyMilliseconds) {
   for (const TargetCase& c : {
-           TargetCase{2 * kMicrosecond, 84 * kMicrosecond, 1, 2500},
-           TargetCase{4 * kMicrosecond, 84 * kMicrosecond, 2, 2500},
+           TargetCase{8 * kMicrosecond, 84 * kMicrosecond, 1, 2500},
+           TargetCase{16 * kMicrosecond, 84 * kMicrosecond, 2, 2500},
            TargetCase{kMicrosecond, 84 * kMicrosecond, 1, kMaxPrefetch},
            TargetCase{0, 84 * kMicrosecond, 1, kMaxPrefetch},
-           TargetCase{10 * kMicrosecond, 84 * kMicrosecond, 1, 500},
-           TargetCase{10 * kMicrosecond, 10 * kMillisecond, 1, 2000},
-           TargetCase{400 * kMicrosecond, 84 * kMicrosecond, 1, 13},
-           TargetCase{kMillisecond, 84 * kMicrosecond, 1, 5},
-           TargetCase{kMillisecond, 84 * kMicrosecond, 16, 80},
+           TargetCase{10 * kMicrosecond, 84 * kMicrosecond, 1, 2000},
+           TargetCase{10 * kMicrosecond, 20 * kMillisecond, 1, 4000},
+           TargetCase{400 * kMicrosecond, 84 * kMicrosecond, 1, 50},
+           TargetCase{kMillisecond, 84 * kMicrosecond, 1, 20},
+           TargetCase{kMillisecond, 84 * kMicrosecond, 16, 320},
            TargetCase{50 * kMillisecond, 84 * kMicrosecond, 4, 4},
            // From 100 ms on the gap between two tasks is under 1 %: nothing waits behind another.
            TargetCase{101 * kMillisecond, 84 * kMicrosecond, 4, 0},
@@ -174,10 +174,10 @@ TEST(PlacementRankTest, BatchesAreAtLeastAQuarterOfTheTarget) {
 TEST(PrefetchAllowedTest, IsTheShareOfWhatIsReadyBetweenNeedAndTarget) {
   // ready, slots, slots of the others, need, target
   EXPECT_EQ(PrefetchAllowed(1'000'000, 1, 9'999, 1, 5), 5);
-  EXPECT_EQ(PrefetchAllowed(4, 1, 1, 1, 5), 4);
-  EXPECT_EQ(PrefetchAllowed(4, 1, 2, 1, 5), 2);
-  EXPECT_EQ(PrefetchAllowed(4, 1, 8, 1, 5), 1);
-  EXPECT_EQ(PrefetchAllowed(40, 4, 8, 4, 80), 20);
+  EXPECT_EQ(PrefetchAllowed(16, 1, 1, 1, 5), 4);
+  EXPECT_EQ(PrefetchAllowed(16, 1, 2, 1, 5), 2);
+  EXPECT_EQ(PrefetchAllowed(16, 1, 8, 1, 5), 1);
+  EXPECT_EQ(PrefetchAllowed(160, 4, 8, 4, 80), 20);
   EXPECT_EQ(PrefetchAllowed(1, 1, 1, 125, 1250), 125);
   EXPECT_EQ(PrefetchAllowed(1, 1, 0, 1, 5), 5) << "there is nobody else";
 }

@@ -151,11 +151,11 @@ class PacedPlacementTest : public SchedulerPlacementTest {
 TEST_F(PacedPlacementTest, ManyTinyTasksAreInFlight) {
   Pace(absl::Microseconds(10));
   Submit(5000);
-  EXPECT_EQ(PlaceMany(), 501);
+  EXPECT_EQ(PlaceMany(), 2001);
 }
 
 TEST_F(PacedPlacementTest, TinyTasksAreGivenInBatches) {
-  Pace(absl::Microseconds(10));
+  Pace(absl::Microseconds(40));
   Submit(5000);
   PlaceMany();
   for (uint64_t task = 2; task < 2 + 124; ++task) {

@@ -104,7 +104,8 @@ class TurnedInboxTest : public testing::Test {
   InboxContents contents_;
   TaskInbox inbox_{SmallQueue(1)};
   const std::shared_ptr<LoopLead> lead_ =
-      std::make_shared<LoopLead>([this](absl::Duration max_wait) { return Turn(max_wait); }, [] {});
+      std::make_shared<LoopLead>([this](absl::Duration max_wait) { return Turn(max_wait); }, [] {},
+                                 [] { return absl::InfiniteFuture(); });
 };
 
 TEST_F(TurnedInboxTest, WhoWaitsForTheOnlyTaskTurnsTheLoop) {

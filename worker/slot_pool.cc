@@ -17,7 +17,7 @@ namespace {
 using TaskRef = std::pair<TaskId, Attempt>;
 
 // How long a result may wait for others.
-constexpr absl::Duration kLongestHold = absl::Milliseconds(5);
+constexpr absl::Duration kLongestHold = absl::Milliseconds(10);
 
 std::vector<TaskRef> Refs(const WorkQueue::Batch& batch) {
   std::vector<TaskRef> refs;

@@ -171,6 +171,7 @@ class JournalUseTest(faults.FaultTest):
     tasks = self.write_tasks(1, self.append)
     for flags, text in (
         (['--repair'], '--repair is for a --journal'),
+        (['--journal='], '--journal needs a directory'),
         ([self.journal, '--durability=x'], "--durability is each, group or none, not 'x'"),
         (['--journal=/proc/nowhere/at/all'], '/proc/nowhere'),
         ([f'--journal={tasks}'], tasks),

@@ -23,7 +23,7 @@ WaitPolicy::Step WaitPolicy::Next(absl::Time now, size_t bytes_under_way) {
     return {Kind::kLookAgain, {}};
   }
   looks_left_ = kLooksAfterSleep - 1;
-  return {Kind::kSleep, std::clamp(std::max(idle_ / 4, typical_ / 8), kMinSleep, max_sleep_)};
+  return {Kind::kSleep, std::clamp(std::max(idle_ / 4, typical_ / 4), kMinSleep, max_sleep_)};
 }
 
 }  // namespace taskfarm::mpi
