@@ -50,6 +50,7 @@ Master::Master(const MasterOptions& options, Transport* transport, TaskInbox* in
 bool Master::Tick(absl::Duration max_wait) {
   const absl::Time due = NextDeadline();
   const absl::Duration until_due = due - clock_->Now();
+  transport_->SetPatient(scheduler_.stats().ready > 0);  // then workers have plenty
   events_.clear();
   const absl::Status polled = transport_->Poll(
       std::max(absl::ZeroDuration(), std::min(max_wait, until_due)), kMaxEventsPerTurn, events_);

@@ -85,6 +85,10 @@ class Transport {
   // knows better it is looked at every millisecond.
   virtual OutsideWait PrepareOutsideWait() { return {.at_most = absl::Milliseconds(1)}; }
 
+  // From now on nothing that comes is needed at once (`patient`), or is it again, as in the
+  // beginning. A hint for a backend that can only look again and again: it may look less often.
+  virtual void SetPatient(bool patient) { static_cast<void>(patient); }
+
   // No more from `peer` is wanted: a master calls it for a peer that it has refused, after its last
   // Send() to it. A backend that can ends the connection, once the peer has had a moment to read
   // what was sent; no PeerDown need follow. Without effect if `peer` is not up.

@@ -48,6 +48,7 @@ Worker::Impl::Impl(const WorkerOptions& options, Transport* transport, Executor*
 bool Worker::Impl::Tick(absl::Duration max_wait) {
   if (Done()) return false;
   const absl::Duration until_due = NextDeadline() - clock_->Now();
+  transport_->SetPatient(look_by_ < absl::InfiniteFuture());  // results wait: there is enough to do
   events_.clear();
   const absl::Status polled = transport_->Poll(
       std::max(std::min(max_wait, until_due), absl::ZeroDuration()), kMaxEvents, events_);

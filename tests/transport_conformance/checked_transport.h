@@ -28,6 +28,7 @@ class CheckedTransport final : public Transport {
                     std::vector<TransportEvent>& events) override;
   OutsideWait PrepareOutsideWait() override { return transport_->PrepareOutsideWait(); }
   void Wake() override { transport_->Wake(); }
+  void SetPatient(bool patient) override { transport_->SetPatient(patient); }
   absl::Status Close(absl::Duration linger) override { return transport_->Close(linger); }
 
   // What went against the contract so far, a line each.

@@ -60,6 +60,10 @@ absl::Status HybridTransport::Send(PeerId to, Message&& message) {
   return children_[origin->child].transport->Send(origin->peer, std::move(message));
 }
 
+void HybridTransport::SetPatient(bool patient) {
+  for (Child& child : children_) child.transport->SetPatient(patient);
+}
+
 void HybridTransport::Disconnect(PeerId peer) {
   const std::optional<hybrid::Origin> origin = numbers_.OriginOf(peer);
   if (!origin.has_value()) return;

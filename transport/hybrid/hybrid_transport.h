@@ -48,6 +48,7 @@ class HybridTransport final : public Transport {
   absl::Status Send(PeerId to, Message&& message) override;
   absl::Status Poll(absl::Duration timeout, size_t max_events,
                     std::vector<TransportEvent>& events) override;
+  void SetPatient(bool patient) override;
   void Disconnect(PeerId peer) override;
   void Wake() override { wake_->Raise(); }
   absl::Status Close(absl::Duration linger) override;

@@ -55,6 +55,7 @@ class MpiTransport final : public Transport {
                     std::vector<TransportEvent>& events) override;
   OutsideWait PrepareOutsideWait() override;
   void Wake() override { sleeper_->Wake(); }
+  void SetPatient(bool patient) override { wait_policy_.SetPatient(patient); }
   absl::Status Close(absl::Duration linger) override;
 
  private:

@@ -23,7 +23,10 @@ WaitPolicy::Step WaitPolicy::Next(absl::Time now, size_t bytes_under_way) {
     return {Kind::kLookAgain, {}};
   }
   looks_left_ = kLooksAfterSleep - 1;
-  return {Kind::kSleep, std::clamp(std::max(idle_ / 4, typical_ / 4), kMinSleep, max_sleep_)};
+  const absl::Duration usual = std::max(idle_ / 4, typical_ / 8);
+  const absl::Duration patient =
+      patient_ ? std::min(typical_ / 2, kMaxSleep) : absl::ZeroDuration();
+  return {Kind::kSleep, std::clamp(std::max(usual, patient), kMinSleep, max_sleep_)};
 }
 
 }  // namespace taskfarm::mpi

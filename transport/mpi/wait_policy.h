@@ -46,6 +46,9 @@ class WaitPolicy {
   // Something came or went.
   void OnActivity() { active_ = true; }
 
+  // Nothing is needed at once: steps may be half as long as typical waits, up to kMaxSleep.
+  void SetPatient(bool patient) { patient_ = patient; }
+
   // Nothing was there at `now`, with `bytes_under_way` in MPI's hands. What to do before looking
   // again.
   Step Next(absl::Time now, size_t bytes_under_way);
@@ -53,6 +56,7 @@ class WaitPolicy {
  private:
   const absl::Duration max_sleep_;
   bool active_ = true;  // since the last call of Next()
+  bool patient_ = false;
   absl::Time idle_since_;
   absl::Duration idle_;     // at the last call
   absl::Duration typical_;  // about the longest of the last few waits

@@ -116,6 +116,28 @@ TEST_F(WaitPolicyTest, AfterLongWaitsItSleepsAtOnceAndInFewSteps) {
   EXPECT_EQ(Step().kind, Kind::kYield) << "waits are short again";
 }
 
+TEST_F(WaitPolicyTest, WithPatienceItSleepsForHalfOfTypicalWaits) {
+  for (const bool patient : {false, true}) {
+    policy_.SetPatient(patient);
+    for (int round = 0; round < 3; ++round) {
+      sleeps_ = 0;
+      const absl::Time end = now_ + absl::Milliseconds(3);
+      while (now_ < end) Step();
+      policy_.OnActivity();
+    }
+    if (patient) {
+      EXPECT_LE(sleeps_, 4);
+    } else {
+      EXPECT_GE(sleeps_, 6);
+    }
+  }
+  for (int i = 0; i < 100; ++i) {
+    const WaitPolicy::Step step = Step();
+    if (step.kind != Kind::kSleep) continue;
+    EXPECT_LE(step.sleep, WaitPolicy::kMaxSleep);
+  }
+}
+
 TEST_F(WaitPolicyTest, AfterIdlenessItExpectsAnAnswerSoon) {
   const absl::Time end = now_ + WaitPolicy::kIdle + 2 * WaitPolicy::kMaxSleep;
   while (now_ < end) Step();
