@@ -1,6 +1,7 @@
 #include "worker/isolated/call_frame.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -85,6 +86,16 @@ Transfer FrameReader::Read(int socket, int flags) {
     if (read_ == whole) return Transfer::kDone;
     if (read_ > whole) return Transfer::kBroken;
   }
+}
+
+Transfer FrameReader::ReadSoon(int socket) {
+  constexpr int kLooks = 20;  // some 10 us
+  Transfer read = Read(socket, MSG_DONTWAIT);
+  for (int look = 1; look < kLooks && read == Transfer::kBlocked; ++look) {
+    sched_yield();
+    read = Read(socket, MSG_DONTWAIT);
+  }
+  return read;
 }
 
 Transfer FrameReader::Begin() {

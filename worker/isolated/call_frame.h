@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "absl/strings/cord.h"
+#include "absl/time/time.h"
 
 namespace taskfarm {
 
@@ -32,6 +33,9 @@ enum class Transfer {
   kBlocked,  // call again once the socket is ready
   kBroken,   // the other end is gone, or what comes is no frame
 };
+
+// Calls that take less are worth waiting for without sleep (FrameReader::ReadSoon).
+inline constexpr absl::Duration kSoon = absl::Microseconds(50);
 
 // Writes one frame to a stream socket, in one system call if it fits. Never raises SIGPIPE.
 class FrameWriter {
@@ -59,6 +63,10 @@ class FrameReader {
 
   // Reads on until a frame is there. `flags` are those of recv().
   Transfer Read(int socket, int flags);
+
+  // The same for a frame that is likely to come within microseconds: before it is kBlocked it looks
+  // for a moment, and gives way to others meanwhile. To fall asleep and be woken takes longer.
+  Transfer ReadSoon(int socket);
 
   // Of a frame that is there.
   const FrameHeader& header() const { return header_; }

@@ -83,6 +83,16 @@ TEST_F(CallFrameTest, ComesByteByByte) {
   EXPECT_EQ(reader_.TakePayload(), "ab");
 }
 
+TEST_F(CallFrameTest, WhatDoesNotComeSoonIsNotWaitedFor) {
+  EXPECT_EQ(reader_.ReadSoon(theirs_.get()), Transfer::kBlocked);
+  const absl::Cord payload("x");
+  EXPECT_EQ(FrameWriter(Header(1), payload).Write(ours_.get(), 0), Transfer::kDone);
+  ASSERT_EQ(reader_.ReadSoon(theirs_.get()), Transfer::kDone);
+  EXPECT_EQ(reader_.TakePayload(), payload);
+  ours_.Close();
+  EXPECT_EQ(reader_.ReadSoon(theirs_.get()), Transfer::kBroken);
+}
+
 TEST_F(CallFrameTest, AnOtherEndThatIsGoneIsBroken) {
   theirs_.Close();
   const absl::Cord payload("x");

@@ -17,6 +17,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
+#include "absl/time/time.h"
+#include "transport/clock.h"
 #include "worker/isolated/call_frame.h"
 #include "worker/task_context.h"
 
@@ -105,7 +107,13 @@ void ServeIsolatedCalls(const Registry& registry) {
   CancelledCall& cancelled = *new CancelledCall;
   StartListening(cancelled);
   FrameReader reader;
-  while (reader.Read(kCallSocket, 0) == Transfer::kDone) {
+  Clock& clock = Clock::Real();
+  bool quick = false;  // the last call: the next one is likely to come soon
+  for (;;) {
+    Transfer read = quick ? reader.ReadSoon(kCallSocket) : Transfer::kBlocked;
+    if (read == Transfer::kBlocked) read = reader.Read(kCallSocket, 0);
+    if (read != Transfer::kDone) break;
+    const absl::Time start = clock.Now();
     const FrameHeader call = reader.header();
     absl::Cord request = reader.TakePayload();
     cancelled.Begin(call.call);
@@ -121,6 +129,7 @@ void ServeIsolatedCalls(const Registry& registry) {
     const absl::Cord payload =
         reply.ok() ? *std::move(reply) : absl::Cord(reply.status().message());
     if (FrameWriter(header, payload).Write(kCallSocket, 0) != Transfer::kDone) break;
+    quick = clock.Now() - start < kSoon;
   }
   std::exit(EXIT_SUCCESS);
 }

@@ -93,8 +93,10 @@ class IsolatedRunner::RunningCall {
         sending_(sent == Transfer::kBlocked),
         process_(process) {}
 
-  // Returns when there is a reply, or no process any more.
-  void Wait() {
+  // Returns when there is a reply, or no process any more. `quick`: a reply is likely to come soon.
+  void Wait(bool quick) {
+    if (quick && !sending_) Receive(process_.replies.ReadSoon(process_.calls.get()));
+    if (broken_) EnterPhase(Phase::kTerminating, clock_.Now() + options_.kill_grace);
     while (!replied_ && !ended_) Turn();
   }
 
@@ -114,6 +116,7 @@ class IsolatedRunner::RunningCall {
 
   void Turn();
   void Transmit();
+  void Receive(Transfer received);
   void OnDeadline(absl::Time now);
   // Sets the call's context to cancelled. It may have no process any more to hear that.
   void Tell() { send(process_.cancels.get(), &call_, sizeof(call_), MSG_NOSIGNAL | MSG_DONTWAIT); }
@@ -185,7 +188,10 @@ void IsolatedRunner::RunningCall::Transmit() {
     sending_ = sent == Transfer::kBlocked;
     broken_ = sent == Transfer::kBroken;
   }
-  const Transfer received = process_.replies.Read(socket, MSG_DONTWAIT);
+  Receive(process_.replies.Read(socket, MSG_DONTWAIT));
+}
+
+void IsolatedRunner::RunningCall::Receive(Transfer received) {
   if (received == Transfer::kBlocked) return;
   replied_ = received == Transfer::kDone && process_.replies.header().call == call_ && !sending_;
   broken_ = !replied_;
@@ -288,11 +294,11 @@ FinishedCall IsolatedRunner::Run(const FunctionWork& function, const RunPlace& p
     request = FrameWriter(header, function.request);
     sent = request.Write(process_->calls.get(), MSG_DONTWAIT);
   }
-  const absl::Time deadline =
-      timeout == absl::InfiniteDuration() ? absl::InfiniteFuture() : clock_->Now() + timeout;
-  RunningCall running(options_, *clock_, {wake_.get(), cancelled}, deadline, header.call, request,
-                      sent, *process_);
-  running.Wait();
+  const absl::Time start = clock_->Now();
+  RunningCall running(options_, *clock_, {wake_.get(), cancelled}, start + timeout, header.call,
+                      request, sent, *process_);
+  running.Wait(quick_);
+  quick_ = clock_->Now() - start < kSoon;
   FinishedCall finished = running.TakeResult(timeout);
   if (!running.process_is_sound()) process_.reset();
   return finished;

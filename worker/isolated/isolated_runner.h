@@ -49,8 +49,8 @@ class IsolatedRunner {
   ~IsolatedRunner();
 
   // Blocks until the call is over. The function is one of the registry. kCrashed: the process died
-  // of it, or could not be started. Call from one thread at a time. The process dies with the thread
-  // that started it, so the threads that call live on.
+  // of it, or could not be started. Call from one thread at a time. The process dies with the
+  // thread that started it, so the threads that call live on.
   FinishedCall Run(const FunctionWork& function, const RunPlace& place, absl::Duration timeout,
                    const std::atomic<bool>& cancelled);
 
@@ -74,6 +74,7 @@ class IsolatedRunner {
   const Descriptor wake_;  // an eventfd
   absl::optional<Process> process_;
   uint64_t last_call_ = 0;
+  bool quick_ = false;  // the last call took less than kSoon
 };
 
 }  // namespace taskfarm
