@@ -35,7 +35,7 @@ enum class Transfer {
 };
 
 // Calls that take less are worth waiting for without sleep (FrameReader::ReadSoon).
-inline constexpr absl::Duration kSoon = absl::Microseconds(50);
+inline constexpr absl::Duration kSoon = absl::Microseconds(100);
 
 // Writes one frame to a stream socket, in one system call if it fits. Never raises SIGPIPE.
 class FrameWriter {
