@@ -56,6 +56,7 @@ void SlotPool::Impl::OnDeadline(Slot& slot, absl::Time now) {
     EndAs(slot.cancel_requested ? Outcome::kCancelled : Outcome::kTimedOut,
           slot.cancel_requested ? absl::CancelledError("cancelled") : TimedOut(timeout), finished);
     finished_.push_back(std::move(finished));
+    told_ = true;  // RunTimer() does
   }
   slot.member->thread.detach();
   if (slot.member == leader_) {  // nobody has watched
