@@ -99,6 +99,8 @@ void SuperviseMpiRank() {
   sigset_t old_mask;
   sigprocmask(SIG_BLOCK, &signals, &old_mask);
   std::atomic<bool>& mpi_is_up = MakeSharedFlag();
+  // Not inherited. Before the fork: what a rank that dies at once has started comes here too.
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   const pid_t process = fork();
   if (process < 0) {
     std::perror("taskfarm: fork of the rank");
@@ -112,7 +114,6 @@ void SuperviseMpiRank() {
     mpi::BecomeTolerantRank(launch->rank, &mpi_is_up);
     return;
   }
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_PDEATHSIG, ProxyDied());
   // Among them the line to Hydra: it is to break when the rank dies.
   close_range(STDERR_FILENO + 1, ~0U, 0);
