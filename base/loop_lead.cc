@@ -28,12 +28,14 @@ void LoopLead::TurnUntil(absl::FunctionRef<bool()> done) {
   ++leads_;
   last_user_ = std::this_thread::get_id();
   const absl::Time sleep_from = now_() + kYieldFor;
+  bool looked = false;
+  bool sleeps = false;
   const auto done_or_yield = [&] {
     if (done()) return true;
-    std::this_thread::yield();
+    if (looked && !sleeps) std::this_thread::yield();
+    looked = true;
     return false;
   };
-  bool sleeps = false;
   while (!over_ && !Unlocked(done_or_yield)) {
     TurnOnce(sleeps ? absl::InfiniteDuration() : absl::ZeroDuration());
     sleeps = sleeps || now_() >= sleep_from;
